@@ -1,0 +1,111 @@
+// Package forest scores and explains gradient-boosted tree models: margins, predictions and exact
+// path-dependent SHAP contributions, from one in-memory form that every loader produces.
+//
+// A row is one feature vector: NumFeature float64 values in training order, NaN for missing, a
+// category as its code. Matrices are row-major slices. A Forest is immutable once loaded, and its
+// methods are safe for concurrent use.
+package forest
+
+// EngineID names the arithmetic of this package. It changes whenever any output bit does.
+const EngineID = "forest/1"
+
+// Forest is a tree ensemble in the form that every loader produces. A literal is only a description:
+// [New] checks it and makes the Forest that explains.
+type Forest struct {
+	// NumFeature is the length of a row; NumGroup the number of margins per row (1, or the number of classes).
+	NumFeature, NumGroup int
+	// FeatureNames are the names the model was trained with, or nil where the file has none.
+	FeatureNames []string
+	// Categories[f] are the names of feature f's categories in code order; nil for a numeric feature
+	// or where the file has no names. The outer slice is nil or NumFeature long.
+	Categories [][]string
+	// Categorical[f] says that feature f takes category codes. It is nil, for no such feature, or NumFeature long.
+	Categorical []bool
+	// Base is the margin of a row before any tree, one per group.
+	Base []float32
+	// Link turns margins into predictions.
+	Link Link
+	// Objective is the training objective as the model file names it.
+	Objective string
+	// Trees add to the margin in this order.
+	Trees []Tree
+
+	explainer *explainer // nil where the trees have no covers
+}
+
+// Tree is one regression tree, its nodes in an array with the root at 0 and every child after its parent.
+type Tree struct {
+	// Group is the margin that the tree adds to.
+	Group int
+	Nodes []Node
+	// Sets are the category sets of the tree's categorical nodes, indexed by Node.Set: sorted, unique codes.
+	Sets [][]uint32
+}
+
+// Node is a split, or a leaf if Left is 0.
+type Node struct {
+	// Feature is the column that the node tests.
+	Feature int32
+	// Left and Right are child indices; both 0 in a leaf.
+	Left, Right int32
+	// Set is the index of the category set that sends a row right, or -1 in a numeric node.
+	Set int32
+	// Threshold sends x < Threshold left in a numeric node.
+	Threshold float32
+	// Leaf is the value that a leaf adds to the margin.
+	Leaf float32
+	// Cover is the training weight that reached the node, as the library recorded it, or [NoCover] in
+	// every node of a forest whose file has none.
+	Cover float32
+	// DefaultLeft is the side of a missing value.
+	DefaultLeft bool
+}
+
+// NoCover stands in every node of a forest whose model file records no covers. Such a forest scores,
+// but cannot explain.
+const NoCover float32 = -1
+
+// Link is the function from margins to predictions.
+type Link uint8
+
+// The links of the supported objectives.
+const (
+	Identity Link = iota
+	Sigmoid       // one group: the probability of the positive class
+	Softmax       // the probabilities of all groups
+)
+
+// New returns a forest ready to score and explain, or says which invariant f breaks. It takes
+// ownership of the slices in f.
+func New(f Forest) (*Forest, error) {
+	f.explainer = nil
+	if err := f.Validate(); err != nil {
+		return nil, err
+	}
+	if f.hasCovers() {
+		e, err := newExplainer(&f)
+		if err != nil {
+			return nil, err
+		}
+		f.explainer = e
+	}
+	return &f, nil
+}
+
+// ID returns the name of the arithmetic, [EngineID].
+func (f *Forest) ID() string { return EngineID }
+
+// Explains reports whether [Forest.ContributionsTo] can be called: the model file recorded covers,
+// and the forest was made by [New].
+func (f *Forest) Explains() bool { return f.explainer != nil }
+
+// Probability reports whether the prediction is the probability of one class: one group behind a sigmoid.
+func (f *Forest) Probability() bool { return f.NumGroup == 1 && f.Link == Sigmoid }
+
+// hasCovers reports whether the nodes carry covers; Validate makes sure that all of them do or none.
+func (f *Forest) hasCovers() bool {
+	if len(f.Trees) == 0 || len(f.Trees[0].Nodes) == 0 {
+		return true
+	}
+	return f.Trees[0].Nodes[0].Cover != NoCover
+}

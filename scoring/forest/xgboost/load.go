@@ -1,0 +1,81 @@
+// Package xgboost provides the loader of XGBoost model files, JSON and UBJSON, into a [forest.Forest].
+//
+// It reads what XGBoost 1.7 to 3.4 write for tree boosters with one value a leaf. A file is taken as
+// hostile: its size, depth, counts, indices and numbers are checked before they are relied on.
+package xgboost
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/trendbuy/riskscorer/scoring/forest"
+)
+
+// DefaultMaxBytes bounds a model file where Options does not.
+const DefaultMaxBytes = 64 << 20
+
+// Options say how a model file is read. The zero value reads it as XGBoost's scikit-learn classes do.
+type Options struct {
+	// AllTrees keeps the trees after the best iteration of early stopping, as Booster.predict does.
+	AllTrees bool
+	// MaxBytes bounds the file; 0 means DefaultMaxBytes.
+	MaxBytes int
+}
+
+// A FileError says what is wrong with a model file: that it is broken, beyond a bound, or of a kind
+// that this package does not read.
+type FileError struct {
+	// Path is the part of the model, as in learner.gradient_booster.model.trees[3]; empty for the file.
+	Path string
+	// Problem is a sentence for the person who has the file.
+	Problem string
+}
+
+// Error returns the path and the problem.
+func (e *FileError) Error() string {
+	if e.Path == "" {
+		return "xgboost model: " + e.Problem
+	}
+	return "xgboost model: " + e.Path + ": " + e.Problem
+}
+
+// Load reads a model that XGBoost's save_model wrote, telling JSON from UBJSON by its first bytes. Every
+// error is a *[FileError]. The forest does not share memory with data.
+func Load(data []byte, o Options) (*forest.Forest, error) {
+	limit := o.MaxBytes
+	if limit == 0 {
+		limit = DefaultMaxBytes
+	}
+	if len(data) > limit {
+		return nil, &FileError{Problem: fmt.Sprintf("it has %d bytes; at most %d are read", len(data), limit)}
+	}
+	decode, err := decoderOf(data)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := decode(data)
+	if err != nil {
+		return nil, err
+	}
+	description, err := readModel(value{raw: raw}, o)
+	if err != nil {
+		return nil, err
+	}
+	f, err := forest.New(*description)
+	if err != nil {
+		return nil, &FileError{Problem: strings.TrimPrefix(err.Error(), "forest: ")}
+	}
+	return f, nil
+}
+
+// decoderOf chooses by the byte after the brace: UBJSON has the type of the key's length there.
+func decoderOf(data []byte) (func([]byte) (any, error), error) {
+	if len(data) < 2 || data[0] != '{' {
+		return nil, &FileError{Problem: "it is neither JSON nor UBJSON; load it with the XGBoost that wrote it and save it again with save_model(\"model.ubj\")"}
+	}
+	switch data[1] {
+	case 'i', 'U', 'I', 'l', 'L', 'N', '$', '#':
+		return decodeUBJSON, nil
+	}
+	return decodeJSON, nil
+}
