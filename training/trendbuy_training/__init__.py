@@ -1,0 +1,1 @@
+"""Trains TrendBuy's regret model and exports it as a riskscorer bundle."""
