@@ -1,0 +1,192 @@
+// Package consumer provides at-least-once reading of one topic as a member of a group: a worker for each partition, and
+// commits of acknowledged offsets only.
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/segmentio/kafka-go"
+
+	"github.com/trendbuy/riskscorer/broker"
+)
+
+const (
+	joinBackoff        = 500 * time.Millisecond
+	coordinatorTimeout = 5 * time.Second
+	logEvery           = time.Minute
+)
+
+// Handler handles the records of one partition, in order, from one goroutine.
+type Handler interface {
+	// Handle returns nil once all that the records lead to is acknowledged. An error means that a service it needs is
+	// broken: the same records come again until it returns nil or the partition is taken away. The records' memory is
+	// valid until Handle returns. ctx ends DRAIN_TIMEOUT after the partition was taken away; Handle must then return.
+	Handle(ctx context.Context, records []broker.Record) error
+	// Close is called once, after the last Handle has returned.
+	Close()
+}
+
+// Consumer reads one topic as a member of a group.
+type Consumer struct {
+	client     *broker.Client
+	cfg        Config
+	newHandler func(partition int) Handler
+	log        *slog.Logger
+	metrics    *metrics
+	state      *state
+}
+
+// New returns a consumer on client, which stays the caller's. newHandler is called for each partition of each generation.
+// One Registerer takes one consumer.
+func New(client *broker.Client, cfg Config, newHandler func(partition int) Handler, logger *slog.Logger, registerer prometheus.Registerer) (*Consumer, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	c := &Consumer{client: client, cfg: cfg, newHandler: newHandler, log: logger, state: newState()}
+	c.metrics = newMetrics(registerer, c.state)
+	return c, nil
+}
+
+// Status returns what the consumer is doing at the moment.
+func (c *Consumer) Status() Status { return c.state.snapshot() }
+
+// Run reads until ctx ends; then it drains, commits, leaves the group and returns nil. A cluster that is away or a topic
+// that is missing is waited for, with the reason in Status. It must not be called twice.
+func (c *Consumer) Run(ctx context.Context) error {
+	defer c.state.leave("stopped")
+	if !c.awaitTopic(ctx) {
+		return nil
+	}
+	assignor := &assignor{topic: c.cfg.Topic}
+	conns := newConns(c.client.Dialer())
+	group, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
+		ID: c.cfg.Group, Brokers: c.client.Brokers(), Dialer: conns.dialer, Topics: []string{c.cfg.Topic},
+		GroupBalancers:    []kafka.GroupBalancer{assignor},
+		HeartbeatInterval: c.cfg.heartbeat(), SessionTimeout: c.cfg.SessionTimeout, RebalanceTimeout: 2 * c.cfg.SessionTimeout,
+		JoinGroupBackoff: joinBackoff, Timeout: coordinatorTimeout,
+	})
+	if err != nil {
+		return fmt.Errorf("join group %s: %w", c.cfg.Group, err)
+	}
+	var owned sync.WaitGroup
+	c.generations(ctx, group, assignor, &owned)
+	c.close(group, conns)
+	owned.Wait()
+	return nil
+}
+
+// generations takes each generation as it comes. Next is called at once and always: a member that does not would hold up
+// the whole group.
+func (c *Consumer) generations(ctx context.Context, group *kafka.ConsumerGroup, assignor *assignor, owned *sync.WaitGroup) {
+	var failing report
+	for {
+		gen, err := group.Next(ctx)
+		switch {
+		case ctx.Err() != nil && gen == nil:
+			return
+		case err != nil:
+			if errors.Is(err, kafka.RebalanceInProgress) {
+				c.state.leave("the group is rebalancing")
+				continue
+			}
+			err = c.client.Classify("join group "+c.cfg.Group, err)
+			c.state.leave(err.Error())
+			failing.failed(c.log, "cannot join the group", err)
+			continue
+		}
+		failing.recovered(c.log, "joined the group again")
+		led, partitions := assignor.take()
+		g := newGeneration(c, gen, led, partitions)
+		owned.Add(1)
+		gen.Start(func(ctx context.Context) {
+			defer owned.Done()
+			g.run(ctx)
+		})
+	}
+}
+
+// close ends the generation, waits for its drain and leaves the group. A coordinator that does not answer, for example
+// because a join is held up by another member, is cut off.
+func (c *Consumer) close(group *kafka.ConsumerGroup, conns *conns) {
+	cut := time.AfterFunc(c.cfg.DrainTimeout+2*time.Second, func() {
+		c.log.Warn("the group's coordinator does not answer, leaving without it", slog.String("group", c.cfg.Group))
+		conns.close()
+	})
+	defer cut.Stop()
+	_ = group.Close() // always nil
+}
+
+// awaitTopic waits until the topic is known: joining a group for a missing one could create it by accident.
+func (c *Consumer) awaitTopic(ctx context.Context) bool {
+	var failing report
+	wait := newBackOff()
+	for {
+		_, err := c.client.PartitionCount(ctx, c.cfg.Topic)
+		switch {
+		case ctx.Err() != nil:
+			return false
+		case err == nil:
+			failing.recovered(c.log, "found the topic")
+			return true
+		}
+		c.state.leave(err.Error())
+		failing.failed(c.log, "cannot start reading", err)
+		if !sleep(ctx, wait.NextBackOff()) {
+			return false
+		}
+	}
+}
+
+// newBackOff returns the waits between the attempts at whatever is broken: 200 ms to 10 s, for ever.
+func newBackOff() *backoff.ExponentialBackOff {
+	b := backoff.NewExponentialBackOff()
+	b.InitialInterval, b.MaxInterval = 200*time.Millisecond, 10*time.Second
+	return b
+}
+
+// sleep reports whether d passed before ctx ended.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// report logs a lasting failure when it begins and then once a minute, and its end.
+type report struct {
+	since, logged time.Time
+	attempts      int
+}
+
+func (r *report) failed(log *slog.Logger, message string, err error, attrs ...any) {
+	now := time.Now()
+	if r.attempts == 0 {
+		r.since = now
+	}
+	r.attempts++
+	if r.attempts > 1 && now.Sub(r.logged) < logEvery {
+		return
+	}
+	r.logged = now
+	//nolint:sloglint // the callers give literals
+	log.Warn(message, append(attrs, slog.String("error", err.Error()), slog.Int("attempts", r.attempts), slog.Duration("for", now.Sub(r.since)))...)
+}
+
+func (r *report) recovered(log *slog.Logger, message string, attrs ...any) {
+	if r.attempts > 0 {
+		//nolint:sloglint // the callers give literals
+		log.Info(message, append(attrs, slog.Int("attempts", r.attempts), slog.Duration("after", time.Since(r.since)))...)
+	}
+	*r = report{}
+}

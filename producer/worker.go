@@ -1,0 +1,146 @@
+package producer
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/trendbuy/riskscorer/broker"
+)
+
+// TooLargeError names the records that their topic takes in no batch. Every other record of the call is acknowledged.
+type TooLargeError struct {
+	Index   int   // of the first such record in the slice given to Publish
+	Indexes []int // of all of them, ascending
+	Err     error // the broker's answer
+}
+
+// Error counts the records and gives the broker's words.
+func (e *TooLargeError) Error() string {
+	return fmt.Sprintf("%d records too large, the first at index %d: %v", len(e.Indexes), e.Index, e.Err)
+}
+
+// RecordTooLarge returns Index: a caller can ask for it through an interface of its own.
+func (e *TooLargeError) RecordTooLarge() int { return e.Index }
+
+// Unwrap returns the broker's answer.
+func (e *TooLargeError) Unwrap() error { return e.Err }
+
+// Worker publishes for one partition worker. It is not safe for concurrent use.
+type Worker struct {
+	p     *Producer
+	lanes map[output]*lane
+	ids   idSource
+	turn  int // counts publications: null keys take partitions in turn
+	// held is a publication that ended with an error, kept so that a repeated call goes on where it stopped.
+	held *publication
+}
+
+type output struct {
+	topic     string
+	partition int
+}
+
+// Publish returns nil once every record is acknowledged by all replicas in sync. Records of one output partition keep
+// their order; output partitions go in parallel, one unacknowledged batch each. The records are only read, and only
+// until Publish returns.
+//
+// What may have failed in passing is sent again, byte for byte and with its sequence number, until it is acknowledged,
+// ctx ends, or nothing moved for Config.StallAfter: then the error says what it waits for. A *TooLargeError names
+// records that will not go at all. After either, call Publish again with equal records (times and traceparent apart),
+// those that were too large replaced or not: it goes on with exactly what is missing. Publishing anything else instead
+// is safe, but may leave duplicates.
+func (w *Worker) Publish(ctx context.Context, records []broker.Record) error {
+	if len(records) == 0 {
+		return nil
+	}
+	stop := w.p.metrics.timer()
+	pub, err := w.begin(ctx, records)
+	if err != nil {
+		w.p.metrics.fail(err)
+		return err
+	}
+	if err = pub.run(ctx); err == nil {
+		stop()
+		err = pub.tooLarge()
+	}
+	if err != nil {
+		pub.digests = digests(records)
+		w.held = pub
+	}
+	return err
+}
+
+// begin takes up the held publication if these are its records again, else starts a new one.
+func (w *Worker) begin(ctx context.Context, records []broker.Record) (*publication, error) {
+	held := w.held
+	if held != nil && held.sameAs(records) {
+		assigned, err := w.assign(ctx, records, held.refused())
+		if err != nil {
+			return nil, err
+		}
+		held.forgetRefused()
+		held.records = records
+		w.add(held, assigned)
+		w.held = nil
+		return held, nil
+	}
+	all := make([]int, len(records))
+	for i := range all {
+		all[i] = i
+	}
+	assigned, err := w.assign(ctx, records, all)
+	if err != nil {
+		return nil, err
+	}
+	if held != nil {
+		held.abandon()
+		w.held = nil
+	}
+	pub := &publication{records: records}
+	w.add(pub, assigned)
+	return pub, nil
+}
+
+// add queues records to the lanes of their output partitions.
+func (w *Worker) add(pub *publication, assigned map[output][]int) {
+	for out, indexes := range assigned {
+		l := w.lanes[out]
+		if l == nil {
+			l = &lane{p: w.p, output: out, ids: &w.ids}
+			w.lanes[out] = l
+		}
+		l.limit = 0
+		i := slices.IndexFunc(pub.parts, func(p *part) bool { return p.lane == l })
+		if i < 0 {
+			i = len(pub.parts)
+			pub.parts = append(pub.parts, &part{lane: l})
+		}
+		pub.parts[i].queue = append(pub.parts[i].queue, indexes...)
+	}
+}
+
+// assign gives each record its output partition. Null keys of one publication share a partition, the next take the
+// next: whole batches, evenly spread.
+func (w *Worker) assign(ctx context.Context, records []broker.Record, indexes []int) (map[output][]int, error) {
+	assigned := make(map[output][]int)
+	counts := make(map[string]int, 2)
+	w.turn++
+	for _, i := range indexes {
+		topic := records[i].Topic
+		n, ok := counts[topic]
+		if !ok {
+			var err error
+			if n, err = w.p.partitions(ctx, topic); err != nil {
+				return nil, err
+			}
+			counts[topic] = n
+		}
+		out := output{topic: topic, partition: w.turn % n}
+		if key := records[i].Key; key != nil {
+			out.partition = broker.PartitionOf(key, n)
+		}
+		assigned[out] = append(assigned[out], i)
+	}
+	return assigned, nil
+}
