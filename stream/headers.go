@@ -1,0 +1,64 @@
+package stream
+
+import (
+	"strconv"
+
+	"github.com/trendbuy/riskscorer/broker"
+	"github.com/trendbuy/riskscorer/schemas"
+)
+
+// resultHeaders say which record a result came from, and carry its trace on.
+func resultHeaders(source *broker.Record) []broker.Header {
+	headers := []broker.Header{
+		{Key: broker.HeaderSourceTopic, Value: []byte(source.Topic)},
+		{Key: broker.HeaderSourcePartition, Value: strconv.AppendInt(nil, int64(source.Partition), 10)},
+		{Key: broker.HeaderSourceOffset, Value: strconv.AppendInt(nil, source.Offset, 10)},
+	}
+	if trace, ok := header(source.Headers, broker.HeaderTraceparent); ok {
+		headers = append(headers, broker.Header{Key: broker.HeaderTraceparent, Value: trace})
+	}
+	return headers
+}
+
+// deadLetter is the source record as it came, with headers that say why it is here. A record that was redriven
+// keeps the headers of its first error, and its attempts are counted.
+func deadLetter(topic string, source *broker.Record, reject *schemas.Reject) broker.Record {
+	attempt := 1
+	headers := make([]broker.Header, 0, len(source.Headers)+8)
+	for _, h := range source.Headers {
+		switch h.Key {
+		case broker.HeaderAttempt:
+			// A count that is no number was not ours: it starts anew.
+			if n, err := strconv.Atoi(string(h.Value)); err == nil && n > 0 {
+				attempt = n + 1
+			}
+		case broker.HeaderRejectClass:
+		default:
+			headers = append(headers, h)
+		}
+	}
+	headers = append(headers,
+		broker.Header{Key: broker.HeaderRejectClass, Value: []byte(reject.Class)},
+		broker.Header{Key: broker.HeaderAttempt, Value: strconv.AppendInt(nil, int64(attempt), 10)},
+	)
+	if _, redriven := header(source.Headers, broker.HeaderErrorTopic); !redriven {
+		headers = append(headers,
+			broker.Header{Key: broker.HeaderErrorTopic, Value: []byte(source.Topic)},
+			broker.Header{Key: broker.HeaderErrorPartition, Value: strconv.AppendInt(nil, int64(source.Partition), 10)},
+			broker.Header{Key: broker.HeaderErrorOffset, Value: strconv.AppendInt(nil, source.Offset, 10)},
+			broker.Header{Key: broker.HeaderErrorStage, Value: []byte(reject.Stage)},
+			broker.Header{Key: broker.HeaderErrorExceptionClass, Value: []byte(reject.Class)},
+			broker.Header{Key: broker.HeaderErrorExceptionMessage, Value: []byte(reject.Detail)},
+		)
+	}
+	return broker.Record{Topic: topic, Key: source.Key, Value: source.Value, Headers: headers}
+}
+
+func header(headers []broker.Header, key string) ([]byte, bool) {
+	for _, h := range headers {
+		if h.Key == key {
+			return h.Value, true
+		}
+	}
+	return nil, false
+}
