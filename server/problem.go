@@ -1,0 +1,196 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/trendbuy/riskscorer/schemas"
+)
+
+// kind names a way in which a request is refused. It is the fragment of the problem's type, and a heading of
+// docs/problems.md.
+type kind string
+
+const (
+	syntax           kind = "syntax"
+	invalidOrder     kind = "invalid-order"
+	notFound         kind = "not-found"
+	methodNotAllowed kind = "method-not-allowed"
+	slowRequest      kind = "slow-request"
+	tooLarge         kind = "too-large"
+	mediaType        kind = "media-type"
+	contentEncoding  kind = "content-encoding"
+	internal         kind = "internal"
+	notReady         kind = "not-ready"
+	deadline         kind = "deadline"
+)
+
+const problemTypes = "https://github.com/trendbuy/riskscorer/blob/main/docs/problems.md#"
+
+// retryAfter is how long a client is asked to wait while there is no model: about the time that one takes to open.
+const retryAfter = "1"
+
+// status returns the kind's HTTP status and title.
+func (k kind) status() (code int, title string) {
+	switch k {
+	case syntax:
+		return http.StatusBadRequest, "The body is not valid JSON"
+	case invalidOrder:
+		return http.StatusUnprocessableEntity, "The order is against the contract"
+	case notFound:
+		return http.StatusNotFound, "There is nothing at this path"
+	case methodNotAllowed:
+		return http.StatusMethodNotAllowed, "The path does not answer this method"
+	case slowRequest:
+		return http.StatusRequestTimeout, "The body did not arrive in time"
+	case tooLarge:
+		return http.StatusRequestEntityTooLarge, "The body is too large"
+	case mediaType:
+		return http.StatusUnsupportedMediaType, "The body must be application/json"
+	case contentEncoding:
+		return http.StatusUnsupportedMediaType, "The body must not be encoded"
+	case notReady:
+		return http.StatusServiceUnavailable, "No model is loaded"
+	case deadline:
+		return http.StatusGatewayTimeout, "The deadline has passed"
+	case internal:
+	}
+	return http.StatusInternalServerError, "The server failed"
+}
+
+// refusal is the error of a request that is refused before its order is judged.
+type refusal struct {
+	kind   kind
+	detail string
+}
+
+func (e *refusal) Error() string { return string(e.kind) + ": " + e.detail }
+
+// problem is an RFC 9457 problem document.
+type problem struct {
+	Type     string  `json:"type"`
+	Title    string  `json:"title"`
+	Status   int     `json:"status"`
+	Detail   string  `json:"detail"`
+	Instance string  `json:"instance"`
+	OrderID  string  `json:"order_id,omitzero"` // of an item of a batch, where it could be read
+	Errors   []fault `json:"errors"`
+}
+
+// fault is one thing wrong with a body: where, as an RFC 6901 pointer, and what.
+type fault struct {
+	Pointer string `json:"pointer"`
+	Detail  string `json:"detail"`
+}
+
+func newProblem(k kind, instance, detail string, faults []fault) *problem {
+	code, title := k.status()
+	return &problem{
+		Type: problemTypes + string(k), Title: title, Status: code,
+		Detail: detail, Instance: instance, Errors: faults,
+	}
+}
+
+// problemOf turns a handler's error into what the client sees. The reject class is that of the
+// refused order, "" where the order is not what is wrong.
+func problemOf(err error, instance string) (*problem, schemas.RejectClass) {
+	var (
+		malformed *schemas.SyntaxError
+		invalid   *schemas.Invalid
+		refused   *refusal
+	)
+	switch {
+	case errors.As(err, &malformed):
+		faults := []fault{{Pointer: malformed.Pointer, Detail: malformed.Detail}}
+		detail := fmt.Sprintf("at byte %d: %s", malformed.Offset, malformed.Detail)
+		return newProblem(syntax, instance, detail, faults), schemas.RejectDecode
+	case errors.As(err, &invalid):
+		return invalidProblem(invalid, instance), invalid.Class()
+	case errors.As(err, &refused):
+		class := schemas.RejectClass("")
+		if refused.kind == tooLarge {
+			class = schemas.RejectTooLarge
+		}
+		return newProblem(refused.kind, instance, refused.detail, nil), class
+	default:
+		return newProblem(internal, instance, "the failure was logged", nil), ""
+	}
+}
+
+func invalidProblem(invalid *schemas.Invalid, instance string) *problem {
+	faults := make([]fault, len(invalid.Problems))
+	for i, p := range invalid.Problems {
+		faults[i] = fault{Pointer: p.Pointer, Detail: p.Detail}
+	}
+	detail := strings.TrimSpace(cut(faults[0].Pointer) + " " + faults[0].Detail)
+	if n := len(faults) - 1; n > 0 {
+		detail += " (and " + strconv.Itoa(n) + " more)"
+	}
+	return newProblem(invalidOrder, instance, detail, faults)
+}
+
+// refuse answers an error, once: it writes the problem, counts its class and logs it.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	p, class := problemOf(err, cut(r.URL.EscapedPath()))
+	if class != "" {
+		s.metrics.reject(class)
+	}
+	if p.Status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", retryAfter)
+	}
+	s.logRefusal(r, p, class, err)
+	writeJSON(w, p.Status, "application/problem+json", appendProblem(nil, p))
+}
+
+// logRefusal logs the client's mistakes for who looks for them, and failures of our own for everybody, sampled: they
+// come in floods. An error's text is logged only where it is ours: a body's may quote the body.
+func (s *Server) logRefusal(r *http.Request, p *problem, class schemas.RejectClass, err error) {
+	attrs := []slog.Attr{
+		slog.String("method", cut(r.Method)), slog.String("route", routeOf(r)),
+		slog.Int("status", p.Status), slog.String("title", p.Title),
+	}
+	if class != "" {
+		attrs = append(attrs, slog.String("class", string(class)))
+	}
+	level := slog.LevelDebug
+	if p.Status >= http.StatusInternalServerError {
+		skipped, ok := s.failures.take()
+		if !ok {
+			return
+		}
+		level = slog.LevelWarn
+		attrs = append(attrs, slog.Any("error", err), slog.Int64("not_logged_before", skipped))
+	}
+	s.parts.Logger.LogAttrs(r.Context(), level, "request refused", attrs...)
+}
+
+func appendProblem(dst []byte, p *problem) []byte {
+	// Marshal cannot fail: strings and an int, and text from outside may be any bytes.
+	data, _ := json.Marshal(p, jsontext.AllowInvalidUTF8(true))
+	return append(dst, data...)
+}
+
+func writeJSON(w http.ResponseWriter, code int, contentType string, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(code)
+	_, _ = w.Write(body) // the client has gone: nothing is left to tell it
+}
+
+// cut bounds text from outside that is echoed or logged.
+func cut(s string) string {
+	const most = 128
+	if len(s) > most {
+		return strings.ToValidUTF8(s[:most], "") + "..."
+	}
+	return s
+}

@@ -1,0 +1,216 @@
+// Package server provides the HTTP doors: scoring, administration and metrics, each on a listener of its own.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/trendbuy/riskscorer/schemas"
+	"github.com/trendbuy/riskscorer/scoring"
+)
+
+// What a connection may take, on every door. The time-outs bound a slow client's hold on memory; they are far above
+// what an honest client needs, because SCORE_DEADLINE is the one that bounds answers.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 10 * time.Second // header and body
+	writeTimeout      = 30 * time.Second
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 16 << 10
+	// adminWriteTimeout leaves room for a CPU profile or a trace of a minute.
+	adminWriteTimeout = 90 * time.Second
+)
+
+// Config is where the doors are and how long an answer may take.
+type Config struct {
+	// HTTPAddr is the scoring door's address.
+	HTTPAddr string `env:"HTTP_ADDR, default=:8000" help:"address of scoring; not opened by role stream"`
+	// AdminAddr is the administration door's address: on the loopback unless set otherwise, for pprof is behind it.
+	AdminAddr string `env:"ADMIN_ADDR, default=127.0.0.1:8001" help:"address of administration: bundle, build, pprof"`
+	// MetricsAddr is the address of metrics and health.
+	MetricsAddr string `env:"METRICS_ADDR, default=:9090" help:"address of metrics and health"`
+	// ScoreDeadline bounds a scoring request, from its header to its answer.
+	ScoreDeadline time.Duration `env:"SCORE_DEADLINE, default=2s" help:"bounds a scoring request, from its header to its answer"`
+}
+
+// Models is the model that serves. Its methods are safe for concurrent use.
+type Models interface {
+	// Scorer returns the current model, or nil while there is none. It is called once per request.
+	Scorer() *scoring.Scorer
+}
+
+// Readiness says what the process can do now, with the reasons why not. Its methods are safe for concurrent use.
+type Readiness interface {
+	// Ready says whether the synchronous role can answer. It never depends on Kafka.
+	Ready() (bool, []string)
+	// StreamReady says whether the stream is joined and nothing is paused.
+	StreamReady() (bool, []string)
+}
+
+// Parts are what a server is made of.
+type Parts struct {
+	Models    Models
+	Readiness Readiness
+	// Extra says what becomes of features that the model does not know.
+	Extra schemas.Extra
+	// Scoring opens the scoring door; the role stream leaves it shut.
+	Scoring bool
+	// Drain bounds how long requests in flight may take once the server stops; after it they are cut.
+	Drain time.Duration
+	// Version is the build's, for the admin door.
+	Version string
+	// Parity returns how closely the current model met its golden rows, as what is shown on the admin door in JSON. It
+	// is safe for concurrent use; nil shows nothing.
+	Parity     func() any
+	Registerer prometheus.Registerer
+	Gatherer   prometheus.Gatherer
+	Logger     *slog.Logger
+}
+
+// Server serves the doors. Use Listen and Addrs, then Run, once.
+type Server struct {
+	config   Config
+	parts    Parts
+	metrics  *metrics
+	failures sampler
+	serving  atomic.Pointer[model]
+	doors    []*door
+	scoring  *door // nil where Parts.Scoring is false
+	admin    *door
+	observer *door
+}
+
+// door is one listener and what is behind it.
+type door struct {
+	name     string
+	listener net.Listener // nil before Listen
+	http     *http.Server
+}
+
+// New returns a server whose doors are still shut.
+func New(c Config, p Parts) (*Server, error) {
+	if c.ScoreDeadline <= 0 {
+		return nil, fmt.Errorf("SCORE_DEADLINE is %v, must be above 0", c.ScoreDeadline)
+	}
+	if p.Drain <= 0 {
+		return nil, fmt.Errorf("server: the drain time is %v, must be above 0", p.Drain)
+	}
+	m, err := newMetrics(p.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("server metrics: %w", err)
+	}
+	s := &Server{config: c, parts: p, metrics: m}
+	if p.Scoring {
+		routes, err := s.scoringRoutes()
+		if err != nil {
+			return nil, fmt.Errorf("scoring door: %w", err)
+		}
+		s.scoring = s.newDoor("scoring", c.HTTPAddr, routes)
+	}
+	s.admin = s.newDoor("admin", c.AdminAddr, s.adminRoutes())
+	s.admin.http.WriteTimeout = adminWriteTimeout
+	s.observer = s.newDoor("metrics", c.MetricsAddr, s.metricsRoutes())
+	return s, nil
+}
+
+func (s *Server) newDoor(name, addr string, routes []route) *door {
+	d := &door{name: name, http: &http.Server{
+		Addr:                         addr,
+		Handler:                      s.observe(s.router(routes)),
+		DisableGeneralOptionsHandler: true, // OPTIONS * is no route either
+		ReadHeaderTimeout:            readHeaderTimeout,
+		ReadTimeout:                  readTimeout,
+		WriteTimeout:                 writeTimeout,
+		IdleTimeout:                  idleTimeout,
+		MaxHeaderBytes:               maxHeaderBytes,
+		ErrorLog:                     slog.NewLogLogger(s.parts.Logger.Handler(), slog.LevelDebug),
+	}}
+	s.doors = append(s.doors, d)
+	return d
+}
+
+// Listen opens the listeners, so that Addrs knows their ports. Connections wait until Run.
+func (s *Server) Listen(ctx context.Context) error {
+	var listen net.ListenConfig
+	for _, d := range s.doors {
+		l, err := listen.Listen(ctx, "tcp", d.http.Addr)
+		if err != nil {
+			return errors.Join(fmt.Errorf("listen for %s: %w", d.name, err), s.shut())
+		}
+		d.listener = l
+	}
+	return nil
+}
+
+// shut closes the listeners that Listen has opened.
+func (s *Server) shut() error {
+	var errs []error
+	for _, d := range s.doors {
+		if d.listener != nil {
+			errs = append(errs, d.listener.Close())
+			d.listener = nil
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Addrs are the addresses of the open doors, "" for one that is not open.
+type Addrs struct{ Scoring, Admin, Metrics string }
+
+// Addrs returns where the doors are, with the ports that the system chose. Call it after Listen.
+func (s *Server) Addrs() Addrs {
+	return Addrs{Scoring: s.scoring.addr(), Admin: s.admin.addr(), Metrics: s.observer.addr()}
+}
+
+func (d *door) addr() string {
+	if d == nil || d.listener == nil {
+		return ""
+	}
+	return d.listener.Addr().String()
+}
+
+// Run serves until ctx ends or a door fails, and then lets requests in flight finish within Parts.Drain. It listens
+// first if Listen has not. The error is nil for an end by ctx in which every request finished.
+func (s *Server) Run(ctx context.Context) error {
+	if s.admin.listener == nil {
+		if err := s.Listen(ctx); err != nil {
+			return err
+		}
+	}
+	doors, running := errgroup.WithContext(ctx)
+	for _, d := range s.doors {
+		doors.Go(func() error {
+			if err := d.http.Serve(d.listener); !errors.Is(err, http.ErrServerClosed) {
+				return fmt.Errorf("serve %s: %w", d.name, err)
+			}
+			return nil
+		})
+	}
+	doors.Go(func() error {
+		<-running.Done()
+		return s.drain(context.WithoutCancel(ctx))
+	})
+	return doors.Wait()
+}
+
+// drain shuts the doors one after the other: metrics last, so that the end can be watched.
+func (s *Server) drain(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.parts.Drain)
+	defer cancel()
+	var errs []error
+	for _, d := range s.doors {
+		if err := d.http.Shutdown(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("drain %s: %w", d.name, err), d.http.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
