@@ -1,0 +1,96 @@
+// Command riskscorer is the service: it scores and explains orders from Kafka and over HTTP with one model.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/sethvargo/go-envconfig"
+	"github.com/spf13/cobra"
+
+	"github.com/trendbuy/riskscorer/scoring/bundle"
+	"github.com/trendbuy/riskscorer/service"
+)
+
+// Exit codes, which scripts rely on.
+const (
+	exitDone       = 0
+	exitNotHeld    = 1 // the bundle may not serve, or the process is not healthy
+	exitUsage      = 2 // a setting or an argument is wrong
+	exitDependency = 3 // something that the service needs failed
+)
+
+// version is the build's, set by the linker.
+var version = "development"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := newRoot() //nolint:contextcheck // cobra hands each command the context of ExecuteContext
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitDone
+	}
+	fmt.Fprintln(stderr, "riskscorer:", err)
+	var check *bundle.CheckError
+	switch {
+	case errors.As(err, &check), errors.Is(err, errUnhealthy):
+		return exitNotHeld
+	case errors.Is(err, service.ErrConfig), errors.Is(err, errUsage):
+		return exitUsage
+	default:
+		return exitDependency
+	}
+}
+
+var errUsage = errors.New("usage")
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "riskscorer",
+		Short: "Score and explain orders from Kafka and over HTTP",
+		Long: `Score and explain orders from Kafka and over HTTP. All settings are environment variables:
+'riskscorer config' prints them with their effective values.`,
+		Example:       "  MODEL_PATH=models/trendbuy_xgb_v1.0.0 KAFKA_BROKERS=localhost:9092 riskscorer",
+		Version:       version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("%w: unknown command %q; see riskscorer --help", errUsage, args[0])
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), cmd.ErrOrStderr()) },
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errUsage, err) })
+	root.AddCommand(newConfigCommand(), newHealthcheckCommand())
+	return root
+}
+
+func serve(ctx context.Context, stderr io.Writer) error {
+	config, err := service.Load(ctx, envconfig.OsLookuper())
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: config.LogLevel}))
+	s, err := service.New(ctx, config, version, log)
+	if err != nil {
+		return err
+	}
+	return s.Run(ctx)
+}
