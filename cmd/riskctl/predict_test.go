@@ -1,0 +1,161 @@
+package main
+
+import (
+	"encoding/csv"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const goldens = "../../scoring/forest/xgboost/testdata"
+
+// readCSV returns the header and the numbers of a CSV text.
+func readCSV(t *testing.T, text string) (header []string, rows [][]float64) {
+	t.Helper()
+	records, err := csv.NewReader(strings.NewReader(text)).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, record := range records[1:] {
+		row := make([]float64, len(record))
+		for i, field := range record {
+			if row[i], err = strconv.ParseFloat(field, 64); err != nil {
+				t.Fatal(err)
+			}
+		}
+		rows = append(rows, row)
+	}
+	return records[0], rows
+}
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// TestPredictMatchesTheTrainingLibrary runs the command on every golden model, JSON and UBJSON: margins bit for bit,
+// contributions within 1e-5 of the sum of |contribution|.
+func TestPredictMatchesTheTrainingLibrary(t *testing.T) {
+	models, err := filepath.Glob(goldens + "/*/model.*")
+	if err != nil || len(models) < 14 {
+		t.Fatalf("%d model files: %v", len(models), err)
+	}
+	for _, model := range models {
+		dir, file := filepath.Split(model)
+		t.Run(filepath.Base(dir)+"/"+file, func(t *testing.T) {
+			output := filepath.Join(t.TempDir(), "out.csv")
+			code, _, stderr := riskctl(t, "predict", "--model", model, "--input", dir+"rows.csv", "--contributions", "--output", output)
+			if code != 0 {
+				t.Fatalf("exit code %d: %s", code, stderr)
+			}
+			header, got := readCSV(t, readFile(t, output))
+			wantHeader, want := readCSV(t, readFile(t, dir+"expected.csv"))
+			if strings.Join(header, ",") != strings.Join(wantHeader, ",") || len(got) != len(want) || len(want) < 100 {
+				t.Fatalf("%d rows with header %q, want %d with %q", len(got), header, len(want), wantHeader)
+			}
+			for r := range want {
+				sum := 0.0
+				for c, name := range header {
+					if strings.HasPrefix(name, "contrib") {
+						sum += math.Abs(want[r][c])
+					}
+				}
+				for c, name := range header {
+					g, w := got[r][c], want[r][c]
+					switch {
+					case strings.HasPrefix(name, "margin") && float32(g) != float32(w):
+						t.Errorf("row %d, %s: %v, want %v", r, name, g, w)
+					case strings.HasPrefix(name, "prediction") && math.Abs(g-w) > 1.2e-7*math.Max(1, math.Abs(w)):
+						t.Errorf("row %d, %s: %v, want %v", r, name, g, w)
+					case strings.HasPrefix(name, "contrib") && math.Abs(g-w) > 1e-5*sum:
+						t.Errorf("row %d, %s: %v, want %v (sum %v)", r, name, g, w, sum)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestPredictTakesColumnsInAnyOrderAndCategoriesByCode(t *testing.T) {
+	model := goldens + "/onehot/model.ubj"
+	text := readFile(t, goldens+"/onehot/rows.csv")
+	records, err := csv.NewReader(strings.NewReader(text)).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var reversed strings.Builder
+	w := csv.NewWriter(&reversed)
+	for _, record := range records {
+		for i, j := 0, len(record)-1; i < j; i, j = i+1, j-1 {
+			record[i], record[j] = record[j], record[i]
+		}
+		if err := w.Write(record); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.Flush()
+	input := filepath.Join(t.TempDir(), "reversed.csv")
+	if err := os.WriteFile(input, []byte(reversed.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, straight, _ := riskctl(t, "predict", "--model", model, "--input", goldens+"/onehot/rows.csv")
+	code, turned, stderr := riskctl(t, "predict", "--model", model, "--input", input)
+	if code != 0 || straight != turned {
+		t.Errorf("exit code %d (%s): columns in another order predict otherwise", code, stderr)
+	}
+}
+
+func TestPredictRefusesWithAReason(t *testing.T) {
+	model := goldens + "/onehot/model.ubj"
+	rows := readFile(t, goldens+"/onehot/rows.csv")
+	lines := strings.Split(rows, "\n")
+	header := lines[0]
+	fields := strings.Split(lines[2], ",")
+	with := func(column int, value string) string {
+		changed := append([]string(nil), fields...)
+		changed[column] = value
+		return header + "\n" + strings.Join(changed, ",") + "\n"
+	}
+	category := -1
+	for i, f := range fields {
+		if _, err := strconv.ParseFloat(f, 64); err != nil && f != "" {
+			category = i
+		}
+	}
+	if category < 0 {
+		t.Fatal("the row has no category")
+	}
+	for name, tt := range map[string]struct{ input, says string }{
+		"unknown column":   {strings.Replace(rows, header, "x"+header, 1), "is not a feature of the model"},
+		"too few columns":  {"a,b\n1,2\n", "the input has 2 columns"},
+		"text":             {with(0, "many"), "row 1, column 1: not a number"},
+		"infinity":         {with(0, "inf"), "row 1, column 1: not a number"},
+		"NaN":              {with(0, "NaN"), "row 1, column 1: not a number"},
+		"beyond float32":   {with(0, "1e39"), "row 1, column 1: not a number"},
+		"unknown category": {with(category, "smartwatch"), "not a category of the model"},
+		"category code":    {with(category, "99"), "not a category of the model"},
+		"ragged row":       {header + "\n1\n", "row 1"},
+		"empty":            {"", "read header"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			input := filepath.Join(t.TempDir(), "rows.csv")
+			if err := os.WriteFile(input, []byte(tt.input), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			code, _, stderr := riskctl(t, "predict", "--model", model, "--input", input)
+			if code != 1 || !strings.Contains(stderr, tt.says) {
+				t.Errorf("exit code %d, says %q, want 1 and %q", code, stderr, tt.says)
+			}
+		})
+	}
+	if code, _, stderr := riskctl(t, "predict", "--model", "main.go"); code != 1 || !strings.Contains(stderr, "load main.go") {
+		t.Errorf("a model that is none: exit code %d, says %q", code, stderr)
+	}
+}
