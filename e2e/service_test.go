@@ -1,0 +1,129 @@
+//go:build e2e
+
+package e2e_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/trendbuy/riskscorer/e2e/process"
+)
+
+// readyLimit bounds a start: the bundle's golden rows, then the group, which may wait for a killed member's session.
+const readyLimit = 60 * time.Second
+
+// service is one riskscorer process.
+type service struct {
+	name    string
+	address string // of the scoring listener
+	process *process.Process
+}
+
+// startService starts a process in both roles.
+func (s *system) startService(ctx context.Context, t *testing.T, name string) *service {
+	t.Helper()
+	model, err := filepath.Abs(filepath.Join(root, bundle))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ports, err := process.FreePorts(ctx, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := func(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+	p, err := process.Start(process.Spec{
+		Path: filepath.Join(s.binaries, "riskscorer"),
+		Log:  filepath.Join(t.ArtifactDir(), "riskscorer-"+name+".log"),
+		Env: s.environment(
+			"ROLE=both", "MODEL_PATH="+model, "RESULTS_FORMAT=avro", "KAFKA_GROUP="+group,
+			"HTTP_ADDR="+address(ports[0]), "ADMIN_ADDR="+address(ports[1]), "METRICS_ADDR="+address(ports[2]),
+			"SCORE_DEADLINE=30s", // batches of 1,000 on a busy machine; the deadline has tests of its own
+		),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Kill)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("end of the log of process %s:\n%s", name, p.Tail(30))
+		}
+	})
+	service := &service{name: name, address: address(ports[0]), process: p}
+	service.await(ctx, t, "/health/ready")
+	return service
+}
+
+// awaitStream waits until the process has joined the group and nothing is paused.
+func (s *service) awaitStream(ctx context.Context, t *testing.T) {
+	t.Helper()
+	s.await(ctx, t, "/health/ready/stream")
+}
+
+func (s *service) await(ctx context.Context, t *testing.T, path string) {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
+	for deadline := time.Now().Add(readyLimit); ; {
+		status, body := get(ctx, client, "http://"+s.address+path)
+		if status == http.StatusOK {
+			return
+		}
+		s.mustRun(t)
+		if time.Now().After(deadline) {
+			t.Fatalf("process %s: no 200 from %s within %s: %d %s", s.name, path, readyLimit, status, body)
+		}
+		pause(ctx, t, 50*time.Millisecond)
+	}
+}
+
+// get returns status 0 and the error's text while nobody answers.
+func get(ctx context.Context, client *http.Client, url string) (status int, body string) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return 0, err.Error()
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(response.Body, 4096))
+	if err != nil {
+		return 0, err.Error()
+	}
+	return response.StatusCode, string(text)
+}
+
+func (s *service) kill(t *testing.T) {
+	t.Helper()
+	s.mustRun(t)
+	s.process.Kill()
+	t.Logf("process %s killed", s.name)
+}
+
+// stop ends the process with SIGTERM: it must drain and exit 0 in time.
+func (s *service) stop(t *testing.T) {
+	t.Helper()
+	s.mustRun(t)
+	begin := time.Now()
+	if err := s.process.Stop(stopLimit); err != nil {
+		t.Fatalf("process %s after SIGTERM: %v", s.name, err)
+	}
+	t.Logf("process %s stopped in %s", s.name, time.Since(begin).Round(time.Millisecond))
+}
+
+// mustRun fails the test if the process has ended by itself.
+func (s *service) mustRun(t *testing.T) {
+	t.Helper()
+	select {
+	case <-s.process.Done():
+		t.Fatalf("process %s ended by itself: %s", s.name, s.process.State())
+	default:
+	}
+}
