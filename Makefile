@@ -1,0 +1,83 @@
+# GNU make and Go are enough for build, run, test and bench. A target that needs more names it when it is missing.
+
+GO       ?= go
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+FUZZTIME ?= 30s
+BENCH    ?= .
+COUNT    ?= 10
+RACE     ?= ./...
+
+# The development tools' dependencies stay out of the service's go.mod.
+TOOL := $(GO) tool -modfile=$(CURDIR)/tools/go.mod
+LINT := $(TOOL) golangci-lint
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test race lint fmt bench fuzz e2e training bundle goldens charts check clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "%-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## Build riskscorer, riskctl and sandbox into bin/
+	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/...
+
+run: ## Start the whole system in one process: broker, orders, service (Ctrl-C stops it)
+	@$(GO) build -o bin/sandbox ./cmd/sandbox
+	@exec bin/sandbox $(ARGS)
+
+test: ## Vet and test everything that needs nothing but Go
+	$(GO) vet ./...
+	$(GO) test -timeout 5m ./...
+
+race: ## Test under the race detector (RACE=./stream/... narrows it); needs a C compiler
+	$(call require,$(firstword $(shell $(GO) env CC)),a C compiler)
+	CGO_ENABLED=1 $(GO) test -race -timeout 10m $(RACE)
+
+lint: ## Lint and check the formatting, with the linters pinned in tools/go.mod
+	$(LINT) run ./...
+	cd tools/packaging && $(LINT) run ./...
+
+fmt: ## Format every Go file
+	$(LINT) fmt ./...
+	cd tools/packaging && $(LINT) fmt ./...
+
+bench: ## Run the benchmarks COUNT times and summarise them (BENCH=regexp; BASE=old.txt compares)
+	@mkdir -p bin
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./... | tee bin/bench.txt
+	$(TOOL) benchstat $(BASE) bin/bench.txt
+
+# go test fuzzes one target of one package a call.
+fuzz: ## Run every fuzz target for FUZZTIME
+	@set -eu; for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+		targets=$$($(GO) test -list '^Fuzz' $$dir); \
+		for target in $$(printf '%s\n' "$$targets" | grep '^Fuzz'); do \
+			echo "$$dir $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$dir; \
+		done; \
+	done
+
+e2e: ## Test the whole on real Kafka; needs Java 17, Maven and Python 3.12
+	$(call require,java,Java 17)
+	$(call require,mvn,Maven)
+	@training/venv.sh >/dev/null
+	$(GO) test -tags e2e -count=1 -timeout 30m ./e2e/...
+
+training: ## Test the training package; needs Python 3.12
+	training/test.sh
+
+bundle: ## Train the demo model anew and export it to models/, byte for byte; needs Python 3.12
+	training/bundle.sh
+
+goldens: ## Remake the small models and their golden rows with the training library; needs Python 3.12
+	PYTHONPATH=training $$(training/venv.sh) -m trendbuy_training.goldens scoring/forest/xgboost/testdata
+
+charts: ## Check the Helm chart, the Dockerfile and the compose file
+	cd tools/packaging && $(GO) test ./...
+
+check: ## What CI runs
+	.ci/run
+
+clean: ## Remove what the targets above built
+	rm -rf bin
+
+# require stops with one sentence unless the command $(1) is there.
+require = @command -v $(1) >/dev/null || { echo '$@ needs $(2), and the command $(1) is not there.' >&2; exit 1; }
