@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/sethvargo/go-envconfig"
@@ -111,10 +112,14 @@ func (s *sandbox) createTopics(ctx context.Context) error {
 func (s *sandbox) openService(ctx context.Context) (err error) {
 	log := slog.New(slog.NewTextHandler(s.screen, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	s.service, err = service.New(ctx, s.config, "sandbox", log)
-	if errors.Is(err, os.ErrNotExist) {
+	switch {
+	case errors.Is(err, os.ErrNotExist):
 		return fmt.Errorf("%w: run this in the repository's root, or set MODEL_PATH", err)
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%w: choose another address with --http, for example --http 127.0.0.1:0", err)
+	default:
+		return err
 	}
-	return err
 }
 
 // openClient opens the client that publishes orders and reads what comes of them: a user's side of the topics.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -65,6 +66,11 @@ func TestAnAccountThatDoesNotBalanceSaysSo(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
+	taken, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = taken.Close() })
 	for _, tt := range []struct {
 		args []string
 		code int
@@ -75,6 +81,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"--orders", "-1"}, 2, "--orders"},
 		{[]string{"extra"}, 2, "extra"},
 		{[]string{"--http", "nowhere:port"}, 3, "listen"},
+		{[]string{"--http", taken.Addr().String()}, 3, "choose another address with --http"},
 	} {
 		code, _, stderr := sandboxRun(t.Context(), t, tt.args...)
 		if code != tt.code || !strings.Contains(stderr, tt.says) {
