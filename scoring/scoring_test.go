@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,9 +21,12 @@ import (
 
 const demo = "../models/trendbuy_xgb_v1.0.0"
 
+// opened is the demo bundle, opened once: its golden rows take a while under the race detector.
+var opened = sync.OnceValues(func() (*bundle.Bundle, error) { return bundle.Open(demo, bundle.Options{}) })
+
 func openDemo(t testing.TB) *bundle.Bundle {
 	t.Helper()
-	b, err := bundle.Open(demo, bundle.Options{})
+	b, err := opened()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -75,9 +76,12 @@ type setup struct {
 
 var config = stream.Config{ResultsTopic: "results", DeadLettersTopic: "dead"}
 
+// openDemo opens the demo bundle once: its golden rows take a while under the race detector.
+var openDemo = sync.OnceValues(func() (*bundle.Bundle, error) { return bundle.Open(demo, bundle.Options{}) })
+
 func newSetup(t testing.TB) *setup {
 	t.Helper()
-	b, err := bundle.Open(demo, bundle.Options{})
+	b, err := openDemo()
 	if err != nil {
 		t.Fatal(err)
 	}
