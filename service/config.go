@@ -31,8 +31,11 @@ const (
 	FormatJSON = "json"
 )
 
-// EngineForest is the engine of package forest.
-const EngineForest = "forest"
+// The engines: package forest, and package leaves, which scores but does not explain.
+const (
+	EngineForest = "forest"
+	EngineLeaves = "leaves"
+)
 
 // Config is every setting of the service, read from the environment. Each part belongs to the package that it configures.
 type Config struct {
@@ -40,7 +43,7 @@ type Config struct {
 	ModelPath       string        `env:"MODEL_PATH, default=/models/trendbuy_xgb_v1.0.0" help:"bundle directory or tar"`
 	ModelVersion    string        `env:"MODEL_VERSION" help:"if set, must equal the bundle's version"`
 	ModelPublicKeys []string      `env:"MODEL_PUBLIC_KEYS" help:"minisign public keys, comma-separated, one of which must have signed the bundle"`
-	Engine          string        `env:"SCORING_ENGINE, default=forest" help:"the engine that scores: forest"`
+	Engine          string        `env:"SCORING_ENGINE, default=forest" help:"the engine that scores: forest, or leaves, whose decisions have the model's global reasons (GLOBAL)"`
 	ExtraFeatures   schemas.Extra `env:"EXTRA_FEATURES, default=refuse" help:"refuse or ignore features of a JSON order that the model does not know"`
 	ResultsFormat   string        `env:"RESULTS_FORMAT" help:"avro or json; by default avro where a schema registry or pins are set, else json"`
 	LogLevel        slog.Level    `env:"LOG_LEVEL, default=info" help:"debug, info, warn or error"`
@@ -82,7 +85,7 @@ func (c *Config) validate() error {
 		}
 	}
 	oneOf("ROLE", c.Role, RoleBoth, RoleStream, RoleServe)
-	oneOf("SCORING_ENGINE", c.Engine, EngineForest)
+	oneOf("SCORING_ENGINE", c.Engine, EngineForest, EngineLeaves)
 	oneOf("RESULTS_FORMAT", c.ResultsFormat, FormatAvro, FormatJSON)
 	if c.ResultsFormat == FormatAvro && c.Role != RoleServe && !c.Registry.Configured() {
 		errs = append(errs, errors.New("RESULTS_FORMAT is avro, which needs SCHEMA_REGISTRY_URL or SCHEMA_PINS"))

@@ -18,6 +18,7 @@ import (
 	"github.com/trendbuy/riskscorer/schemas/registry"
 	"github.com/trendbuy/riskscorer/scoring"
 	"github.com/trendbuy/riskscorer/scoring/bundle"
+	"github.com/trendbuy/riskscorer/scoring/leaves"
 	"github.com/trendbuy/riskscorer/server"
 	"github.com/trendbuy/riskscorer/stream"
 )
@@ -28,6 +29,7 @@ type Service struct {
 	log      *slog.Logger
 	registry *prometheus.Registry
 	bundle   *bundle.Bundle
+	parity   any // how closely the engine met the golden rows
 	scorer   *scoring.Scorer
 	server   *server.Server
 	client   *broker.Client     // nil in role serve
@@ -43,7 +45,11 @@ func New(ctx context.Context, c Config, version string, log *slog.Logger) (*Serv
 	if s.bundle, err = openBundle(c); err != nil {
 		return nil, err
 	}
-	s.scorer = scoring.New(s.bundle, s.bundle.Forest, scoring.NewMetrics(s.registry))
+	var engine scoring.Engine
+	if engine, s.parity, err = openEngine(c.Engine, s.bundle); err != nil {
+		return nil, err
+	}
+	s.scorer = scoring.New(s.bundle, engine, scoring.NewMetrics(s.registry))
 	log.Info("model loaded", "model_version", s.bundle.Manifest.Version, "model_digest", s.bundle.Digest.String(),
 		"engine", s.scorer.EngineID(), "golden_rows", s.bundle.Parity.Rows)
 	if c.Role != RoleServe {
@@ -63,7 +69,7 @@ func (s *Service) openDoors(ctx context.Context, version string) error {
 	s.server, err = server.New(s.config.Server, server.Parts{
 		Models: s, Readiness: s,
 		Extra: s.config.ExtraFeatures, Scoring: s.config.Role != RoleStream,
-		Drain: s.config.Consumer.DrainTimeout, Version: version, Parity: func() any { return s.bundle.Parity },
+		Drain: s.config.Consumer.DrainTimeout, Version: version, Parity: func() any { return s.parity },
 		Registerer: s.registry, Gatherer: s.registry, Logger: s.log,
 	})
 	if err != nil {
@@ -86,6 +92,22 @@ func openBundle(c Config) (*bundle.Bundle, error) {
 		})
 	}
 	return b, nil
+}
+
+// openEngine returns the engine that scores the bundle's model, and how closely it met the golden rows.
+func openEngine(name string, b *bundle.Bundle) (scoring.Engine, any, error) {
+	if name == EngineForest {
+		return b.Forest, b.Parity, nil
+	}
+	engine, err := leaves.New(b.Forest)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: SCORING_ENGINE is leaves, which cannot score this model: %w", ErrConfig, err)
+	}
+	judgement, err := b.Judge(engine)
+	if err != nil {
+		return nil, nil, &bundle.CheckError{Check: bundle.CheckGolden, Err: fmt.Errorf("engine %s: %w", engine.ID(), err)}
+	}
+	return engine, judgement, nil
 }
 
 // openStream wires the stream: consumer -> stream -> producer. It connects to nothing yet.

@@ -9,10 +9,12 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"math"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -92,13 +94,19 @@ func eventually(t *testing.T, what string, holds func() bool) {
 
 // TestBothDoorsGiveTheSameDecision is promise 1: the result of the stream and the answer over HTTP agree.
 func TestBothDoorsGiveTheSameDecision(t *testing.T) {
+	for _, engine := range []string{service.EngineForest, service.EngineLeaves} {
+		t.Run(engine, func(t *testing.T) { bothDoorsGiveTheSameDecision(t, engine) })
+	}
+}
+
+func bothDoorsGiveTheSameDecision(t *testing.T, engine string) {
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(3, "order-features", "risk-results", "order-features-dead-letters"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(cluster.Close)
 	brokers := cluster.ListenAddrs()
-	s := start(t, map[string]string{"KAFKA_BROKERS": strings.Join(brokers, ",")})
+	s := start(t, map[string]string{"KAFKA_BROKERS": strings.Join(brokers, ","), "SCORING_ENGINE": engine})
 	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.ConsumeTopics("risk-results"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	if err != nil {
 		t.Fatal(err)
@@ -121,6 +129,8 @@ func TestBothDoorsGiveTheSameDecision(t *testing.T) {
 		RiskBand     string   `json:"risk_band"`
 		Contributors []string `json:"top_contributors"`
 		PredictionID string   `json:"prediction_id"`
+		Explanation  string   `json:"explanation"`
+		Engine       string   `json:"engine"`
 	}
 	for seen := 0; seen < len(events); {
 		fetches := client.PollFetches(t.Context())
@@ -129,13 +139,16 @@ func TestBothDoorsGiveTheSameDecision(t *testing.T) {
 		}
 		for r := range fetches.RecordsAll() {
 			seen++
-			status, answer := call(t, http.MethodPost, "http://"+s.Addrs().Scoring+"/score", events[string(r.Key)])
+			status, answer := call(t, http.MethodPost, "http://"+s.Addrs().Scoring+"/score?explain=full", events[string(r.Key)])
 			var streamed, answered decision
 			if err := errors.Join(json.Unmarshal(r.Value, &streamed), json.Unmarshal([]byte(answer), &answered)); err != nil || status != http.StatusOK {
 				t.Fatal(status, answer, err)
 			}
 			if fmt.Sprint(streamed) != fmt.Sprint(answered) {
 				t.Errorf("the stream says %+v, /score %+v", streamed, answered)
+			}
+			if streamed.Engine != engine+"/1" {
+				t.Errorf("engine %s decided as %q", engine, streamed.Engine)
 			}
 		}
 	}
@@ -193,6 +206,49 @@ func TestAMissingTopicPausesAndNamesItself(t *testing.T) {
 	})
 	if p := s.StreamStatus().Partitions[0]; p.Committed > 0 || p.Next > 0 {
 		t.Errorf("committed %d, next %d", p.Committed, p.Next)
+	}
+}
+
+// TestLeavesDecidesWithGlobalReasons: the second engine has the forest's score, says who decided, and claims no direction.
+func TestLeavesDecidesWithGlobalReasons(t *testing.T) {
+	type decision struct {
+		RiskScore    float64  `json:"risk_score"`
+		Contributors []string `json:"top_contributors"`
+		PredictionID string   `json:"prediction_id"`
+		Explanation  string   `json:"explanation"`
+		Margin       float64  `json:"margin"`
+		Engine       string   `json:"engine"`
+	}
+	order := string(ordergen.New(ordergen.Config{Seed: 5}).Next().AppendJSON(nil))
+	decide := func(s *service.Service) (d decision) {
+		status, body := call(t, http.MethodPost, "http://"+s.Addrs().Scoring+"/score?explain=full", order)
+		if err := json.Unmarshal([]byte(body), &d); err != nil || status != http.StatusOK {
+			t.Fatal(status, body, err)
+		}
+		return d
+	}
+	second := start(t, map[string]string{"ROLE": "serve", "SCORING_ENGINE": "leaves"})
+	got, want := decide(second), decide(start(t, map[string]string{"ROLE": "serve"}))
+	if got.Engine != "leaves/1" || want.Engine != "forest/1" || got.PredictionID == want.PredictionID {
+		t.Errorf("leaves decides as %q with id %s, the forest as %q with id %s", got.Engine, got.PredictionID, want.Engine, want.PredictionID)
+	}
+	if math.Abs(got.Margin-want.Margin) > 2e-5 || math.Abs(got.RiskScore-want.RiskScore) > 1e-4 {
+		t.Errorf("margin %v and score %v, the forest has %v and %v", got.Margin, got.RiskScore, want.Margin, want.RiskScore)
+	}
+	var texts []string
+	for _, f := range second.Scorer().Manifest().Features {
+		texts = append(texts, f.Description)
+	}
+	if got.Explanation != "GLOBAL" || len(got.Contributors) != 3 {
+		t.Errorf("explanation %s by %q", got.Explanation, got.Contributors)
+	}
+	for _, text := range got.Contributors {
+		if !slices.Contains(texts, text) {
+			t.Errorf("reason %q is none of the features' descriptions %q", text, texts)
+		}
+	}
+	if status, body := call(t, http.MethodGet, "http://"+second.Addrs().Admin+"/bundle", ""); status != http.StatusOK || !strings.Contains(body, `"engine":"leaves/1","parity":{"rows":512,`) {
+		t.Errorf("the admin door says %d %.300s", status, body)
 	}
 }
 

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/trendbuy/riskscorer/scoring/bundle"
+	"github.com/trendbuy/riskscorer/scoring/leaves"
 )
 
 func newBundleCommand() *cobra.Command {
@@ -25,8 +27,10 @@ func newBundleVerifyCommand() *cobra.Command {
 		asJSON bool
 	)
 	cmd := &cobra.Command{
-		Use:     "verify BUNDLE",
-		Short:   "Make every check that the service makes before it serves a bundle",
+		Use:   "verify BUNDLE",
+		Short: "Make every check that the service makes before it serves a bundle",
+		Long: `Make every check that the service makes before it serves a bundle. Then the second engine, leaves, which shares no
+code with the first, judges the golden rows. A model that it cannot express is not judged, which is no fault of the bundle.`,
 		Example: "  riskctl bundle verify models/trendbuy_xgb_v1.0.0",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -35,10 +39,11 @@ func newBundleVerifyCommand() *cobra.Command {
 			if err != nil && !errors.As(err, &failed) {
 				return err
 			}
-			if printErr := printChecks(cmd.OutOrStdout(), b, failed, asJSON); printErr != nil {
+			second, judgeErr := judge(b)
+			if printErr := printChecks(cmd.OutOrStdout(), b, append(checkResults(b, failed), second), asJSON); printErr != nil {
 				return dependency(printErr)
 			}
-			return err
+			return errors.Join(err, notHeld(judgeErr))
 		},
 	}
 	cmd.Flags().StringArrayVar(&keys, "public-key", nil, "minisign public key that must have signed the bundle (repeatable: any of them)")
@@ -49,7 +54,7 @@ func newBundleVerifyCommand() *cobra.Command {
 // checkResult is one line of the verdict.
 type checkResult struct {
 	Check  string `json:"check"`
-	Result string `json:"result"` // ok, failed, or not reached
+	Result string `json:"result"` // ok, failed, not reached, or not judged
 	Detail string `json:"detail,omitempty"`
 }
 
@@ -74,13 +79,35 @@ func checkResults(b *bundle.Bundle, failed *bundle.CheckError) []checkResult {
 	return out
 }
 
-func printChecks(w io.Writer, b *bundle.Bundle, failed *bundle.CheckError, asJSON bool) error {
+// judge lets the second engine judge the golden rows of a bundle that passed its checks; nil is one that did not.
+func judge(b *bundle.Bundle) (checkResult, error) {
+	r := checkResult{Check: "leaves", Result: "not reached"}
+	if b == nil {
+		return r, nil
+	}
+	engine, err := leaves.New(b.Forest)
+	if err != nil {
+		r.Result, r.Detail = "not judged", fmt.Sprintf("0 of %d rows: %v", b.Parity.Rows, err)
+		return r, nil
+	}
+	found, err := b.Judge(engine)
+	r.Result = "ok"
+	r.Detail = fmt.Sprintf("%d of %d rows judged, 0 cannot be expressed; largest difference: margin %.2g, score %.2g",
+		found.Rows, b.Parity.Rows, found.MaxMargin, found.MaxScore)
+	if err != nil {
+		err = fmt.Errorf("engine %s: %w", engine.ID(), err)
+		r.Result, r.Detail = "failed", err.Error()
+	}
+	return r, err
+}
+
+func printChecks(w io.Writer, b *bundle.Bundle, checks []checkResult, asJSON bool) error {
 	verdict := struct {
 		Holds       bool          `json:"holds"`
 		Version     string        `json:"version,omitempty"`
 		ModelDigest string        `json:"model_digest,omitempty"`
 		Checks      []checkResult `json:"checks"`
-	}{Holds: failed == nil, Checks: checkResults(b, failed)}
+	}{Holds: !slices.ContainsFunc(checks, func(c checkResult) bool { return c.Result == "failed" }), Checks: checks}
 	if b != nil {
 		verdict.Version, verdict.ModelDigest = b.Manifest.Version, b.Digest.String()
 	}

@@ -5,19 +5,22 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"aead.dev/minisign"
 
 	"github.com/trendbuy/riskscorer/ordergen"
+	"github.com/trendbuy/riskscorer/scoring/bundle"
+	"github.com/trendbuy/riskscorer/scoring/forest"
 )
 
 const demo = "../../models/trendbuy_xgb_v1.0.0"
 
 func TestBundleVerify(t *testing.T) {
 	code, stdout, _ := riskctl(t, "bundle", "verify", demo)
-	if code != 0 || strings.Count(stdout, " ok ") != 7 {
+	if code != 0 || strings.Count(stdout, " ok ") != 8 || !strings.Contains(stdout, "512 of 512 rows judged") {
 		t.Errorf("exit code %d:\n%s", code, stdout)
 	}
 	dir := filepath.Join(t.TempDir(), "bundle")
@@ -40,6 +43,30 @@ func TestBundleVerify(t *testing.T) {
 	}
 	if code, _, _ := riskctl(t, "bundle", "verify", filepath.Join(dir, "none")); code != 3 {
 		t.Errorf("a bundle that is not there: exit code %d", code)
+	}
+}
+
+// TestJudge: other numbers of the second engine fail the bundle, a model that it cannot express does not.
+func TestJudge(t *testing.T) {
+	if r, err := judge(nil); r.Result != "not reached" || err != nil {
+		t.Errorf("of no bundle: %+v, %v", r, err)
+	}
+	b, err := bundle.Open(demo, bundle.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	demoForest := *b.Forest
+	b.Forest = &demoForest
+	demoForest.Trees = demoForest.Trees[:299]
+	if r, err := judge(b); r.Result != "failed" || err == nil || !strings.Contains(r.Detail, "row 1: margin") {
+		t.Errorf("of a tree too few: %+v, %v", r, err)
+	}
+	demoForest.Trees = append(slices.Clone(demoForest.Trees), forest.Tree{
+		Nodes: []forest.Node{{Feature: 0, Set: 0, Left: 1, Right: 2}, {Set: -1}, {Set: -1}},
+		Sets:  [][]uint32{{1}},
+	})
+	if r, err := judge(b); r.Result != "not judged" || err != nil || !strings.Contains(r.Detail, "0 of 512 rows: leaves: tree 299") {
+		t.Errorf("of a tree that cannot be expressed: %+v, %v", r, err)
 	}
 }
 

@@ -58,6 +58,8 @@ type Bundle struct {
 	Signed bool
 	// Parity is what the golden rows showed.
 	Parity Parity
+
+	golden []byte // golden.jsonl, for Judge
 }
 
 // Options say what Open demands beyond the bundle's own word.
@@ -90,6 +92,7 @@ func Open(path string, o Options) (*Bundle, error) {
 			return nil, &CheckError{s.check, err}
 		}
 	}
+	b.golden = files[goldenName]
 	return b, nil
 }
 
