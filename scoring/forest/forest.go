@@ -7,7 +7,7 @@
 package forest
 
 // EngineID names the arithmetic of this package. It changes whenever any output bit does.
-const EngineID = "forest/1"
+const EngineID = "forest/2"
 
 // Forest is a tree ensemble in the form that every loader produces. A literal is only a description:
 // [New] checks it and makes the Forest that explains.
