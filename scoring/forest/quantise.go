@@ -22,7 +22,8 @@ const (
 
 // columns says how a row is quantised for one forest. It is immutable.
 type columns struct {
-	// count is the number of bytes in use; stride is count rounded up to strideUnit.
+	// count is the number of bytes in use; stride is count rounded up to strideUnit,
+	// which it is at least.
 	count, stride int
 	ranked        []rankedFeature
 	categorical   []categoricalFeature
@@ -120,6 +121,15 @@ func newSortedKeys(keys []uint32) sortedKeys {
 		s.keys[i] = math.MaxUint32
 	}
 	return s
+}
+
+// floats returns the numbers whose ordered keys these are.
+func (s *sortedKeys) floats() []float32 {
+	floats := make([]float32, s.count)
+	for i, key := range s.keys[:s.count] {
+		floats[i] = math.Float32frombits(key ^ (^uint32(int32(key)>>31) | 1<<31))
+	}
+	return floats
 }
 
 // rank returns how many keys are at most key. With x the row's value, this is what decides x < t at

@@ -76,7 +76,7 @@ func newColumns(f *Forest) (*columns, *nodeTests, error) {
 	if c.count > maxColumns {
 		return nil, nil, fmt.Errorf("its splits take %d columns, and at most %d fit", c.count, maxColumns)
 	}
-	c.stride = (c.count + strideUnit - 1) / strideUnit * strideUnit
+	c.stride = max(1, (c.count+strideUnit-1)/strideUnit) * strideUnit
 	return c, tests, nil
 }
 
