@@ -7,7 +7,7 @@
 package forest
 
 // EngineID names the arithmetic of this package. It changes whenever any output bit does.
-const EngineID = "forest/1"
+const EngineID = "forest/2"
 
 // Forest is a tree ensemble in the form that every loader produces. A literal is only a description:
 // [New] checks it and makes the Forest that explains.
@@ -31,6 +31,7 @@ type Forest struct {
 	Trees []Tree
 
 	explainer *explainer // nil where the trees have no covers
+	program   *program   // nil where the reference walk scores
 }
 
 // Tree is one regression tree, its nodes in an array with the root at 0 and every child after its parent.
@@ -78,7 +79,7 @@ const (
 // New returns a forest ready to score and explain, or says which invariant f breaks. It takes
 // ownership of the slices in f.
 func New(f Forest) (*Forest, error) {
-	f.explainer = nil
+	f.explainer, f.program = nil, nil
 	if err := f.Validate(); err != nil {
 		return nil, err
 	}
@@ -89,6 +90,7 @@ func New(f Forest) (*Forest, error) {
 		}
 		f.explainer = e
 	}
+	f.program = fastest(&f)
 	return &f, nil
 }
 

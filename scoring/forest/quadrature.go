@@ -6,7 +6,7 @@ import "math"
 // integrate exactly what at most eight features on a path give.
 const lanes = 4
 
-// maxFactors bounds the memory of an explainer's tables, at 256 bytes each.
+// maxFactors bounds the memory of quadrature's tables, at 256 bytes each.
 const maxFactors = 1 << 21
 
 // points holds one value at each of four quadrature points. The products are converted explicitly
@@ -195,16 +195,18 @@ func (s *split) term(y float64) float64 {
 }
 
 // mean returns the tree's value for a row of which nothing is known: the leaves by their shares.
-func (tab *table) mean(t *Tree) float64 {
+func (t *Tree) mean() float64 {
 	weight := make([]float64, len(t.Nodes))
 	weight[0] = 1
-	for _, s := range tab.splits {
-		weight[s.left] = float64(weight[s.node] * s.share[0])
-		weight[s.right] = float64(weight[s.node] * s.share[1])
-	}
 	sum := 0.0
-	for _, n := range tab.leaves {
-		sum += float64(weight[n] * float64(t.Nodes[n].Leaf))
+	for i := range t.Nodes {
+		n := &t.Nodes[i]
+		if n.Left == 0 {
+			sum += float64(weight[i] * float64(n.Leaf))
+			continue
+		}
+		weight[n.Left] = float64(weight[i] * t.share(i, n.Left))
+		weight[n.Right] = float64(weight[i] * t.share(i, n.Right))
 	}
 	return sum
 }

@@ -1,0 +1,221 @@
+package forest
+
+import (
+	"fmt"
+	"sync"
+	"unsafe"
+)
+
+// Kernel names a way to compute margins. All give the same bits.
+type Kernel string
+
+// The kernels.
+const (
+	// KernelReference follows the pointers of every tree.
+	KernelReference Kernel = "reference"
+	// KernelGo quantises rows and walks trees without branches, on any CPU.
+	KernelGo Kernel = "go"
+	// KernelAVX512 does so for many trees or rows at a time, on CPUs with AVX-512 and VBMI.
+	KernelAVX512 Kernel = "avx512"
+)
+
+// Kernels returns the kernels that this CPU and build have, the fastest last.
+func Kernels() []Kernel {
+	if hasAVX512() {
+		return []Kernel{KernelReference, KernelGo, KernelAVX512}
+	}
+	return []Kernel{KernelReference, KernelGo}
+}
+
+// WithKernel returns a forest that differs from f in its kernel only, for comparisons; [New] has chosen
+// the fastest one already, which "" stands for. It fails for an unknown kernel, one that this CPU has not,
+// and a forest that takes too many columns to quantise rows for. A forest with trees deeper than 6 gets
+// KernelGo for KernelAVX512. The two forests share what does not depend on the kernel.
+func (f *Forest) WithKernel(k Kernel) (*Forest, error) {
+	g := *f
+	var err error
+	switch k {
+	case "":
+		g.program = fastest(f)
+	case KernelReference:
+		g.program = nil
+	case KernelGo:
+		g.program, err = compile(f, false)
+	case KernelAVX512:
+		if !hasAVX512() {
+			return nil, fmt.Errorf("forest: kernel %q: this CPU or build has no AVX-512 with VBMI", k)
+		}
+		g.program, err = compile(f, true)
+	default:
+		return nil, fmt.Errorf("forest: unknown kernel %q; there are %q, %q and %q", k, KernelReference, KernelGo, KernelAVX512)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("forest: kernel %q: %w", k, err)
+	}
+	return &g, nil
+}
+
+// Kernel returns the kernel that computes f's margins.
+func (f *Forest) Kernel() Kernel {
+	switch {
+	case f.program == nil:
+		return KernelReference
+	case f.program.vector == nil:
+		return KernelGo
+	}
+	return KernelAVX512
+}
+
+// A program is a forest compiled to quantised rows. It is immutable but for its pool.
+type program struct {
+	columns  *columns
+	segments []segment
+	// vector scores in place of the segments what it can, if it is not nil.
+	vector  *vectorProgram
+	scratch sync.Pool // of *scratch
+}
+
+// A segment is a run of consecutive trees of one layout, whose leaves it adds in tree order.
+type segment interface {
+	// addOne adds the leaves of the first row of s.rows to s.sums.
+	addOne(s *scratch)
+	// addBlock adds the leaves of the first n rows. It may go through up to 3 rows more.
+	addBlock(s *scratch, n int)
+}
+
+// scratch is the memory of one call.
+type scratch struct {
+	stride, groups int
+	// rows holds blockRows quantised rows; it starts at a multiple of 64 bytes.
+	rows []byte
+	// sums holds the margins of each row.
+	sums []float32
+}
+
+// minRun is the fewest consecutive shallow trees that are worth a segment between deep ones.
+const minRun = 8
+
+// fastest returns the best program for f on this CPU, or nil if the reference walk is best.
+func fastest(f *Forest) *program {
+	p, err := compile(f, hasAVX512())
+	if err != nil || !p.pays(f) {
+		return nil
+	}
+	return p
+}
+
+// compile returns f's program, or says why there is none.
+func compile(f *Forest, vector bool) (*program, error) {
+	c, tests, err := newColumns(f)
+	if err != nil {
+		return nil, err
+	}
+	p := &program{columns: c}
+	if c.count <= 1<<8 {
+		p.segments = newSegments[uint8](f, tests)
+	} else {
+		p.segments = newSegments[uint16](f, tests)
+	}
+	if vector {
+		p.vector = newVectorProgram(f, c, tests)
+	}
+	stride, groups := c.stride, f.NumGroup
+	p.scratch.New = func() any {
+		return &scratch{
+			stride: stride, groups: groups,
+			rows: alignedBytes(blockRows * stride),
+			sums: make([]float32, blockRows*groups),
+		}
+	}
+	return p, nil
+}
+
+// pays reports whether quantising a row costs less than the reference walk loses: a comparison there
+// is a branch that is often mispredicted, which costs about as much as a feature's whole search.
+func (p *program) pays(f *Forest) bool {
+	splits := 0
+	for i := range f.Trees {
+		splits += f.Trees[i].depth()
+	}
+	return splits > len(p.columns.ranked)+p.columns.count/8
+}
+
+func newSegments[ID columnID](f *Forest, tests *nodeTests) (segments []segment) {
+	depth := make([]int, len(f.Trees))
+	shallow := 0 // the depth of the deepest tree that fits a block
+	for i := range f.Trees {
+		if depth[i] = f.Trees[i].depth(); depth[i] <= blockDepth {
+			shallow = max(shallow, depth[i])
+		}
+	}
+	run := func(first int, fits bool) int {
+		last := first
+		for last < len(depth) && (depth[last] <= blockDepth) == fits {
+			last++
+		}
+		return last
+	}
+	for first := 0; first < len(f.Trees); {
+		last := run(first, true)
+		if last-first >= minRun || last-first == len(f.Trees) {
+			segments = append(segments, newBlockForest[ID](tests, f.Trees[first:last], shallow))
+			first = last
+			continue
+		}
+		for last < len(f.Trees) {
+			last = run(last, false)
+			if end := run(last, true); end-last < minRun {
+				last = end
+				continue
+			}
+			break
+		}
+		segments = append(segments, newNodeForest(tests, f.Trees[first:last]))
+		first = last
+	}
+	return segments
+}
+
+func (p *program) marginsTo(f *Forest, dst, rows []float64) {
+	n, first := len(rows)/f.NumFeature, 0
+	if p.vector != nil {
+		if first = p.vector.marginsTo(f, dst, rows); first == n {
+			return
+		}
+	}
+	s := p.scratch.Get().(*scratch)
+	defer p.scratch.Put(s)
+	for first < n {
+		// Fewer rows than a batch interleaves are faster one by one.
+		count := min(blockRows, n-first)
+		if count < interleave {
+			count = 1
+		}
+		p.addRows(f, s, rows[first*f.NumFeature:(first+count)*f.NumFeature], count)
+		for i, sum := range s.sums[:count*f.NumGroup] {
+			dst[first*f.NumGroup+i] = float64(sum)
+		}
+		first += count
+	}
+}
+
+func (p *program) addRows(f *Forest, s *scratch, rows []float64, count int) {
+	for r := range count {
+		copy(s.sums[r*f.NumGroup:], f.Base)
+		p.columns.quantise(s.rows[r*s.stride:], rows[r*f.NumFeature:(r+1)*f.NumFeature])
+	}
+	for _, segment := range p.segments {
+		if count == 1 {
+			segment.addOne(s)
+		} else {
+			segment.addBlock(s, count)
+		}
+	}
+}
+
+// alignedBytes returns n bytes, or none, that start at a multiple of 64.
+func alignedBytes(n int) []byte {
+	b := make([]byte, n+strideUnit)
+	skip := -int(uintptr(unsafe.Pointer(unsafe.SliceData(b)))) & (strideUnit - 1)
+	return b[skip : skip+n : skip+n]
+}

@@ -1,0 +1,179 @@
+//go:build amd64 && !purego
+
+#include "textflag.h"
+
+// OUTCOME compares 64 rows with one test: the column's bytes that exceed the threshold become the mask
+// of the slot. R9 is at the tests, R8 at the masks, SI at the columns.
+#define OUTCOME(k) \
+	MOVL         (k*8)(R9), AX           \
+	VPBROADCASTD (k*8+4)(R9), Z1         \
+	VPCMPUB      $1, (SI)(AX*1), Z1, K1  \
+	KMOVQ        K1, (k*64)(R8)
+
+// SELECT2 to SELECT32 pick the mask of one of so many neighbouring slots into D, bit by bit: bits of S
+// choose the right one, and of the selectors after it, those of the levels below. T.. are free.
+#define PICK(R, S, D) VPTERNLOGQ $0xB8, R, S, D
+#define SELECT2(slot, S, D) \
+	VMOVDQU64 (slot*64)(BX), D  \
+	PICK((slot*64+64)(BX), S, D)
+#define SELECT4(slot, S, S1, D, T) \
+	SELECT2(slot, S1, D)     \
+	SELECT2((slot+2), S1, T) \
+	PICK(T, S, D)
+#define SELECT8(slot, S, S1, S2, D, T, T1) \
+	SELECT4(slot, S1, S2, D, T1)     \
+	SELECT4((slot+4), S1, S2, T, T1) \
+	PICK(T, S, D)
+#define SELECT16(slot, S, S1, S2, S3, D, T, T1, T2) \
+	SELECT8(slot, S1, S2, S3, D, T1, T2)     \
+	SELECT8((slot+8), S1, S2, S3, T, T1, T2) \
+	PICK(T, S, D)
+#define SELECT32(slot, S, S1, S2, S3, S4, D, T, T1, T2, T3) \
+	SELECT16(slot, S1, S2, S3, S4, D, T1, T2, T3)      \
+	SELECT16((slot+16), S1, S2, S3, S4, T, T1, T2, T3) \
+	PICK(T, S, D)
+
+#define CONSTANT(bytes, D) \
+	MOVL         $bytes, AX \
+	VPBROADCASTD AX, D
+
+// func addTreesAVX512(sums *float32, columns *byte, masks *uint64, trees *vectorTree, n int)
+TEXT ·addTreesAVX512(SB), NOSPLIT, $0-40
+	MOVQ sums+0(FP), DI
+	MOVQ columns+8(FP), SI
+	MOVQ masks+16(FP), BX
+	MOVQ trees+24(FP), DX
+	MOVQ n+32(FP), CX
+	CONSTANT(0x20202020, Z16)
+	CONSTANT(0x10101010, Z17)
+	CONSTANT(0x08080808, Z18)
+	CONSTANT(0x04040404, Z19)
+	CONSTANT(0x02020202, Z20)
+	CONSTANT(0x01010101, Z21)
+
+step:
+	// The masks of eight trees: 64 bytes a slot, 8 of each tree.
+	MOVQ DX, R9
+	LEAQ 64(BX), R8
+	MOVQ $8, R10
+
+tree:
+	ADDQ $8, R9
+	MOVQ $9, R11
+
+tests:
+	OUTCOME(0)
+	OUTCOME(1)
+	OUTCOME(2)
+	OUTCOME(3)
+	OUTCOME(4)
+	OUTCOME(5)
+	OUTCOME(6)
+	ADDQ $56, R9
+	ADDQ $448, R8
+	DECQ R11
+	JNZ  tests
+	ADDQ $256, R9    // the leaves
+	SUBQ $4024, R8   // 63 slots back, one tree on
+	DECQ R10
+	JNZ  tree
+
+	// Six vectors of outcomes along the paths, from the root down.
+	VMOVDQU64 64(BX), Z8
+	SELECT2(2, Z8, Z9)
+	SELECT4(4, Z8, Z9, Z10, Z0)
+	SELECT8(8, Z8, Z9, Z10, Z11, Z0, Z1)
+	SELECT16(16, Z8, Z9, Z10, Z11, Z12, Z0, Z1, Z2)
+	SELECT32(32, Z8, Z9, Z10, Z11, Z12, Z13, Z0, Z1, Z2, Z3)
+	VMOVDQU64 Z8, 4096(BX)
+	VMOVDQU64 Z9, 4160(BX)
+	VMOVDQU64 Z10, 4224(BX)
+	VMOVDQU64 Z11, 4288(BX)
+	VMOVDQU64 Z12, 4352(BX)
+	VMOVDQU64 Z13, 4416(BX)
+
+	// Tree by tree, they make the rows' leaf numbers, which look up the leaves' bytes.
+	LEAQ 4096(BX), R8
+	MOVQ $8, R10
+
+leaves:
+	KMOVQ       (R8), K1
+	KMOVQ       64(R8), K2
+	KMOVQ       128(R8), K3
+	KMOVQ       192(R8), K4
+	KMOVQ       256(R8), K5
+	KMOVQ       320(R8), K6
+	VMOVDQU8.Z  Z16, K1, Z0
+	VPADDB      Z17, Z0, K2, Z0
+	VPADDB      Z18, Z0, K3, Z0
+	VPADDB      Z19, Z0, K4, Z0
+	VPADDB      Z20, Z0, K5, Z0
+	VPADDB      Z21, Z0, K6, Z0
+	VPERMB      512(DX), Z0, Z1
+	VPERMB      576(DX), Z0, Z2
+	VPERMB      640(DX), Z0, Z3
+	VPERMB      704(DX), Z0, Z4
+	VPUNPCKLBW  Z2, Z1, Z5
+	VPUNPCKHBW  Z2, Z1, Z6
+	VPUNPCKLBW  Z4, Z3, Z7
+	VPUNPCKHBW  Z4, Z3, Z14
+	VPUNPCKLWD  Z7, Z5, Z1
+	VPUNPCKHWD  Z7, Z5, Z2
+	VPUNPCKLWD  Z14, Z6, Z3
+	VPUNPCKHWD  Z14, Z6, Z4
+	MOVL        (DX), AX
+	ADDQ        DI, AX
+	VADDPS      (AX), Z1, Z1
+	VADDPS      64(AX), Z2, Z2
+	VADDPS      128(AX), Z3, Z3
+	VADDPS      192(AX), Z4, Z4
+	VMOVUPS     Z1, (AX)
+	VMOVUPS     Z2, 64(AX)
+	VMOVUPS     Z3, 128(AX)
+	VMOVUPS     Z4, 192(AX)
+	ADDQ        $768, DX
+	ADDQ        $8, R8
+	DECQ        R10
+	JNZ         leaves
+	SUBQ        $8, CX
+	JNZ         step
+	VZEROUPPER
+	RET
+
+// DOWN goes down one level: BX becomes twice itself, and one more where its bit of AX is set.
+#define DOWN \
+	BTQ  BX, AX \
+	ADCQ BX, BX
+
+// func addRowAVX512(leaves *float32, blocks *treeBlock[uint8], n int, row *byte, sum float32) float32
+TEXT ·addRowAVX512(SB), NOSPLIT, $0-44
+	MOVQ      leaves+0(FP), DI
+	MOVQ      blocks+8(FP), SI
+	MOVQ      n+16(FP), CX
+	MOVQ      row+24(FP), R8
+	VMOVSS    sum+32(FP), X3
+	VMOVDQU64 (R8), Z20
+	VMOVDQU64 64(R8), Z21
+
+block:
+	VMOVDQU64 (SI), Z1
+	VPERMI2B  Z21, Z20, Z1
+	VPCMPUB   $6, 64(SI), Z1, K1
+	KMOVQ     K1, AX
+	MOVL      $1, BX
+	DOWN
+	DOWN
+	DOWN
+	DOWN
+	DOWN
+	DOWN
+	VMOVSS    -128(SI)(BX*4), X4 // the leaves begin at 128, and the lowest slots at 64
+	VMOVSS    X4, (DI)
+	VADDSS    X4, X3, X3
+	ADDQ      $384, SI
+	ADDQ      $4, DI
+	DECQ      CX
+	JNZ       block
+	VMOVSS    X3, ret+40(FP)
+	VZEROUPPER
+	RET

@@ -1,0 +1,12 @@
+//go:build !amd64 || purego
+
+package forest
+
+// A vectorProgram is not made in this build.
+type vectorProgram struct{}
+
+func hasAVX512() bool { return false }
+
+func newVectorProgram(*Forest, *columns, *nodeTests) *vectorProgram { return nil }
+
+func (*vectorProgram) marginsTo(*Forest, []float64, []float64) int { return 0 }

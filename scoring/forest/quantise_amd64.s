@@ -1,0 +1,107 @@
+//go:build amd64 && !purego
+
+#include "textflag.h"
+
+// RANK makes AX the rank of the float64 at SI, as a float32, in the table at DX, or 65535 for NaN. R12 holds
+// 65535. The thresholds that are last of 16 say which 16 to count in.
+#define RANK \
+	VCVTSD2SS    (SI), X2, X0              \
+	VBROADCASTSS X0, Z1                    \
+	VCMPPS       $29, (DX), Z1, K1         \
+	KMOVW        K1, AX                    \
+	POPCNTL      AX, AX                    \
+	SHLL         $6, AX                    \
+	VCMPPS       $29, 64(DX)(AX*1), Z1, K2 \
+	KMOVW        K2, BX                    \
+	POPCNTL      BX, BX                    \
+	SHRL         $2, AX                    \
+	ADDL         BX, AX                    \
+	VUCOMISS     X0, X0                    \
+	CMOVLPS      R12, AX
+
+// func rankColumnAVX512(ranks *uint16, rows *float64, rowBytes, n int, table *rankTable)
+TEXT ·rankColumnAVX512(SB), NOSPLIT, $0-40
+	MOVQ   ranks+0(FP), DI
+	MOVQ   rows+8(FP), SI
+	MOVQ   rowBytes+16(FP), R8
+	MOVQ   n+24(FP), CX
+	MOVQ   table+32(FP), DX
+	MOVL   $65535, R12
+	VXORPS X2, X2, X2
+
+row:
+	RANK
+	MOVW AX, (DI)
+	ADDQ $2, DI
+	ADDQ R8, SI
+	DECQ CX
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func rankRowAVX512(ranks *uint16, row *float64, features *int, n int, tables *rankTable)
+TEXT ·rankRowAVX512(SB), NOSPLIT, $0-40
+	MOVQ   ranks+0(FP), DI
+	MOVQ   row+8(FP), R8
+	MOVQ   features+16(FP), R9
+	MOVQ   n+24(FP), CX
+	MOVQ   tables+32(FP), DX
+	MOVL   $65535, R12
+	VXORPS X2, X2, X2
+
+feature:
+	MOVQ (R9), SI
+	LEAQ (R8)(SI*8), SI
+	RANK
+	MOVW AX, (DI)
+	ADDQ $2, DI
+	ADDQ $8, R9
+	ADDQ $1152, DX
+	DECQ CX
+	JNZ  feature
+	VZEROUPPER
+	RET
+
+// BYTES turns the 32 ranks of Z1 into bytes, saturated, after subtracting BELOW, and those of NaN into the
+// bytes MISSING. Z22 has all bits set.
+#define BYTES(BELOW, MISSING, D) \
+	VPCMPEQW  Z22, Z1, K1    \
+	VPSUBUSW  BELOW, Z1, Z1  \
+	VPMOVUSWB Z1, Y2         \
+	VMOVDQU8  MISSING, K1, Y2 \
+	VMOVDQU8  Y2, D
+
+// func columnAVX512(column *byte, ranks *uint16, below uint16, missing uint8)
+TEXT ·columnAVX512(SB), NOSPLIT, $0-19
+	MOVQ         column+0(FP), DI
+	MOVQ         ranks+8(FP), SI
+	VPBROADCASTW below+16(FP), Z3
+	VPBROADCASTB missing+18(FP), Y4
+	VPTERNLOGD   $255, Z22, Z22, Z22
+	VMOVDQU64    (SI), Z1
+	BYTES(Z3, Y4, (DI))
+	VMOVDQU64    64(SI), Z1
+	BYTES(Z3, Y4, 32(DI))
+	VZEROUPPER
+	RET
+
+// func expandAVX512(row *byte, ranks *uint16, blocks *expandBlock, n int)
+TEXT ·expandAVX512(SB), NOSPLIT, $0-32
+	MOVQ       row+0(FP), DI
+	MOVQ       ranks+8(FP), R8
+	MOVQ       blocks+16(FP), SI
+	MOVQ       n+24(FP), CX
+	VPTERNLOGD $255, Z22, Z22, Z22
+	VMOVDQU64  (R8), Z20
+	VMOVDQU64  64(R8), Z21
+
+block:
+	VMOVDQU64 (SI), Z1
+	VPERMI2W  Z21, Z20, Z1
+	BYTES(64(SI), 128(SI), (DI))
+	ADDQ      $160, SI
+	ADDQ      $32, DI
+	DECQ      CX
+	JNZ       block
+	VZEROUPPER
+	RET

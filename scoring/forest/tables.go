@@ -1,0 +1,109 @@
+package forest
+
+import "sync"
+
+// Pattern tables hold the SHAP values of whole subtrees, ready to be added up.
+//
+// What a leaf contributes depends on the row only through which splits on its path the row satisfies:
+// in a tree of depth 6, on 6 bits. So a tree is padded to a complete one and cut, at its two lowest
+// levels of splits, into subtrees of three splits and four leaves:
+//
+//	            1                    slot 1 is the root; the children of slot i are 2i and 2i+1
+//	     2             3
+//	  4     5       6     7          depth 4: the subtrees are those below 4, 5, 6 and 7
+//	 8 9  10 11  12 13  14 15
+//	.. .. .. .. .. .. .. .. .. ..    the leaves are 16 to 31
+//
+// A pattern of a subtree consists of the bits of the splits above it, 1 where the row satisfies the
+// path, from the root down, and of the ways that the row takes at its own three splits, 1 for right: at
+// its root, at the right child, at the left child. The entry for a pattern is the exact contribution of
+// the four leaves to each feature, computed in float64 and rounded to float32.
+//
+// The bits of the result are defined by this order, which every kernel keeps: a tree's contribution to
+// a feature is the float32 sum of its subtrees' entries from left to right, and the contribution of the
+// forest is the float64 sum of those over the trees in order.
+const (
+	maxTableDepth = 6
+	// maxTableBytes bounds the entries; a depth-6 tree takes at most 64 KiB.
+	maxTableBytes = 64 << 20
+	// entryLanes is the features of an entry: a subtree's leaves lie below at most 4+3 splits.
+	entryLanes = 8
+	// tableTrees is how many trees one pass over a block of rows takes.
+	tableTrees = 16
+)
+
+// maxSlots and maxSubtrees are those of a tree of maxTableDepth.
+const (
+	maxSlots    = 1 << maxTableDepth
+	maxSubtrees = maxSlots / 4
+)
+
+// An entry is what a subtree contributes: with at most 8 features in the forest, lane i is that of
+// feature i; else the subtree's lanes say what it is. Lanes without a feature are 0.
+type entry [entryLanes]float32
+
+// patternTables explains a forest of shallow trees. It is immutable.
+type patternTables struct {
+	entries []entry // the first one is 0
+	trees   []patternTree
+	scratch sync.Pool // of *tableScratch
+	outcomes
+}
+
+// A patternTree is a tree with splits, as its entries are looked up. Trees are ordered by group, then
+// as in the forest.
+type patternTree struct {
+	group int
+	depth int
+	// subtrees are those with leaves, from left to right.
+	subtrees []subtree
+	// features are the tree's distinct features where the forest has more than 8, else nil.
+	features []int32
+}
+
+// A subtree is one of the subtrees of three splits.
+type subtree struct {
+	// slot is its root's.
+	slot uint32
+	// first is its first entry: that of pattern 0.
+	first uint32
+	// lanes are the places in patternTree.features of each lane; a lane without a feature has noFeature.
+	lanes [entryLanes]uint8
+}
+
+// noFeature is a place that no feature of a tree has: the tree has at most 63.
+const noFeature = maxSlots - 1
+
+// tableScratch is the working memory of one call, for a block of rows.
+type tableScratch struct {
+	// rows are the quantised rows, if the forest can be quantised.
+	rows []byte
+	// ways has a bit for each split of a tree, by slot: 1 if the row goes right. It is ordered by
+	// tree, then by row.
+	ways [tableTrees][blockRows]uint64
+	// phi is what a group's trees have added up to, if the forest has at most 8 features.
+	phi [blockRows][entryLanes]float64
+	// sums is what each tree adds to its features, if the forest has more.
+	sums [blockRows][maxSlots]float32
+}
+
+// explain adds the contributions of all trees to dst.
+func (p *patternTables) explain(f *Forest, dst, rows []float64) {
+	s := p.scratch.Get().(*tableScratch)
+	defer p.scratch.Put(s)
+	n, width, stride := len(rows)/f.NumFeature, f.NumFeature+1, f.NumGroup*(f.NumFeature+1)
+	p.quantise(s, f, rows)
+	for first := 0; first < len(p.trees); {
+		group, last := p.trees[first].group, first
+		clear(s.phi[:n])
+		for last < len(p.trees) && p.trees[last].group == group {
+			last = p.pass(s, f, rows, first, dst[group*width:])
+			first = last
+		}
+		if f.NumFeature <= entryLanes {
+			for r := range n {
+				copy(dst[r*stride+group*width:][:f.NumFeature], s.phi[r][:]) // they were 0
+			}
+		}
+	}
+}

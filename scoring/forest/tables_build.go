@@ -1,0 +1,194 @@
+package forest
+
+import (
+	"math/bits"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// tableWorkers is how many trees are built at a time.
+const tableWorkers = 2
+
+// maxTableLeaf bounds a tree's leaves, so that no sum of their contributions is beyond float32.
+const maxTableLeaf = 1e36
+
+// newPatternTables returns the tables of f, or nil for a forest that they do not suit: that depends on
+// the trees alone. The bits of the entries do not depend on the number of workers or CPUs.
+func newPatternTables(f *Forest) *patternTables {
+	p := &patternTables{}
+	var padded []*paddedTree
+	size := 1
+	for _, i := range treesByGroup(f) {
+		t := &f.Trees[i]
+		if t.depth() > maxTableDepth || t.largestLeaf() > maxTableLeaf {
+			return nil
+		}
+		if t.Nodes[0].Left == 0 {
+			continue
+		}
+		pad := padTree(t)
+		tree := patternTree{group: t.Group, depth: pad.depth, subtrees: pad.subtrees(size)}
+		size += len(tree.subtrees) * pad.patterns()
+		if size > maxTableBytes/(entryLanes*4) {
+			return nil
+		}
+		if f.NumFeature > entryLanes {
+			tree.features = pad.localise(tree.subtrees)
+		}
+		padded, p.trees = append(padded, pad), append(p.trees, tree)
+	}
+	p.entries = make([]entry, size)
+	p.fill(padded)
+	p.outcomes = newOutcomes(f, padded)
+	p.scratch.New = func() any {
+		return &tableScratch{rows: make([]byte, p.stride()*blockRows)}
+	}
+	return p
+}
+
+// treesByGroup returns the indices of the trees, ordered by group and then by tree.
+func treesByGroup(f *Forest) []int {
+	order := make([]int, len(f.Trees))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return f.Trees[a].Group - f.Trees[b].Group })
+	return order
+}
+
+// fill computes the entries of all trees, each in its own place.
+func (p *patternTables) fill(padded []*paddedTree) {
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range tableWorkers {
+		workers.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(padded)); i = next.Add(1) - 1 {
+				pad, tree := padded[i], &p.trees[i]
+				games := pad.games()
+				for k := range tree.subtrees {
+					s := &tree.subtrees[k]
+					pad.fill(p.entries[s.first:][:pad.patterns()], s, tree.features, games[:])
+				}
+			}
+		})
+	}
+	workers.Wait()
+}
+
+// A paddedTree is a tree as a complete one, by slot. A leaf above the lowest level is its leftmost leaf
+// there, below splits that are no splits of the tree and that no row goes right at.
+type paddedTree struct {
+	*Tree
+	depth int // at least 2
+	// nodes has the split of each slot, or -1; leaves that of each slot less 1<<depth.
+	nodes, leaves [maxSlots]int32
+	// height is how far each leaf is above the lowest level.
+	height [maxSlots]int
+}
+
+func padTree(t *Tree) *paddedTree {
+	p := &paddedTree{Tree: t, depth: max(2, t.depth())}
+	for i := range maxSlots {
+		p.nodes[i], p.leaves[i] = -1, -1
+	}
+	slots := make([]int, len(t.Nodes))
+	slots[0] = 1
+	for i := range t.Nodes {
+		n, slot := &t.Nodes[i], slots[i]
+		if n.Left == 0 {
+			height := p.depth - (bits.Len(uint(slot)) - 1)
+			lowest := slot<<height - 1<<p.depth
+			p.leaves[lowest], p.height[lowest] = int32(i), height
+			continue
+		}
+		p.nodes[slot] = int32(i)
+		slots[n.Left], slots[n.Right] = 2*slot, 2*slot+1
+	}
+	return p
+}
+
+// patterns returns the number of patterns of each subtree.
+func (p *paddedTree) patterns() int { return 2 << p.depth }
+
+// subtrees returns the subtrees that have leaves, their entries from first on. Lane i is feature i.
+func (p *paddedTree) subtrees(first int) []subtree {
+	var all []subtree
+	for i := range 1 << p.depth / 4 {
+		if four := p.leaves[4*i : 4*i+4]; four[0]&four[1]&four[2]&four[3] < 0 {
+			continue
+		}
+		s := subtree{slot: uint32(1<<p.depth/4 + i), first: uint32(first)}
+		first += p.patterns()
+		all = append(all, s)
+	}
+	return all
+}
+
+// localise returns the distinct features of the tree and gives the subtrees lanes of their own.
+func (p *paddedTree) localise(subtrees []subtree) (features []int32) {
+	for i := range subtrees {
+		s := &subtrees[i]
+		for lane := range s.lanes {
+			s.lanes[lane] = noFeature
+		}
+		used := 0
+		// The splits that its leaves lie below: those above it, and its own three.
+		for _, slot := range append(above(s.slot), s.slot, 2*s.slot, 2*s.slot+1) {
+			if p.nodes[slot] < 0 {
+				continue
+			}
+			feature := p.Nodes[p.nodes[slot]].Feature
+			place := slices.Index(features, feature)
+			if place < 0 {
+				place = len(features)
+				features = append(features, feature)
+			}
+			if !slices.Contains(s.lanes[:used], uint8(place)) {
+				s.lanes[used] = uint8(place)
+				used++
+			}
+		}
+	}
+	return features
+}
+
+// above returns the slots above a slot, the root first.
+func above(slot uint32) []uint32 {
+	var slots []uint32
+	for shift := bits.Len32(slot) - 1; shift > 0; shift-- {
+		slots = append(slots, slot>>shift)
+	}
+	return slots
+}
+
+// fill computes the entries of subtree s from the games of the tree's leaves.
+func (p *paddedTree) fill(entries []entry, s *subtree, features []int32, games []leafGame) {
+	four := games[4*s.slot-1<<p.depth:][:4]
+	var lanes [4][maxTableDepth]int
+	for i := range four {
+		for k, feature := range four[i].features {
+			lanes[i][k] = int(feature)
+			if features != nil {
+				lanes[i][k] = slices.Index(s.lanes[:], uint8(slices.Index(features, feature)))
+			}
+		}
+	}
+	for pattern := range entries {
+		right, rightChild, leftChild := pattern>>2&1, pattern>>1&1, pattern&1
+		// Of the four leaves, bit 1 and bit 0 are the ways to it from the root and from its child.
+		satisfied := [4]int{
+			(1-right)<<1 | (1 - leftChild), (1-right)<<1 | leftChild,
+			right<<1 | (1 - rightChild), right<<1 | rightChild,
+		}
+		var sum [entryLanes]float64
+		for i := range four {
+			for k, phi := range four[i].contributions(pattern>>3<<2 | satisfied[i]) {
+				sum[lanes[i][k]] += phi
+			}
+		}
+		for lane, phi := range sum {
+			entries[pattern][lane] = float32(phi)
+		}
+	}
+}

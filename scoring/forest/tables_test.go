@@ -1,0 +1,188 @@
+package forest_test
+
+import (
+	"math"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/trendbuy/riskscorer/scoring/forest"
+)
+
+// contributions returns those of all rows.
+func contributions(f *forest.Forest, rows []float64) []float64 {
+	phi := make([]float64, len(rows)/f.NumFeature*f.NumGroup*(f.NumFeature+1))
+	f.ContributionsTo(phi, rows)
+	return phi
+}
+
+// checkTables holds the tables of f to quadrature, in one batch and row by row.
+func checkTables(t *rapid.T, f *forest.Forest, rows []float64) {
+	t.Helper()
+	phi, want := contributions(f, rows), contributions(byQuadrature(t, f), rows)
+	size := treeSizes(f)
+	for i, w := range want {
+		if !(math.Abs(phi[i]-w) <= 2e-7*size[i/(f.NumFeature+1)%f.NumGroup]) {
+			t.Fatalf("contribution %d is %v, by quadrature %v", i, phi[i], w)
+		}
+	}
+	width := f.NumGroup * (f.NumFeature + 1)
+	for r := range len(rows) / f.NumFeature {
+		one := contributions(f, rows[r*f.NumFeature:(r+1)*f.NumFeature])
+		if !sameBits(one, phi[r*width:(r+1)*width]) {
+			t.Fatalf("the contributions of row %d differ from those in a batch", r)
+		}
+	}
+}
+
+// treeSizes returns, by group, the sum of the trees' largest leaves, but at least 1.
+func treeSizes(f *forest.Forest) []float64 {
+	size := make([]float64, f.NumGroup)
+	for _, tree := range f.Trees {
+		largest := 0.0
+		for _, n := range tree.Nodes {
+			largest = max(largest, math.Abs(float64(n.Leaf)))
+		}
+		size[tree.Group] += largest
+	}
+	for g := range size {
+		size[g] = max(1, size[g])
+	}
+	return size
+}
+
+func sameBits(a, b []float64) bool {
+	return slices.EqualFunc(a, b, func(a, b float64) bool { return math.Float64bits(a) == math.Float64bits(b) })
+}
+
+func checkContributionsOfAnyForest(t *rapid.T) {
+	// Up to 8 features, an entry's lanes are the features; beyond, each tree counts its own.
+	f := drawForest(t, rapid.SampledFrom([]int{8, 9, 20, 80}).Draw(t, "most features"), 6)
+	checkTables(t, f, drawRows(t, f))
+}
+
+func TestTablesAgreeWithQuadrature(t *testing.T) { rapid.Check(t, checkContributionsOfAnyForest) }
+
+func FuzzContributions(f *testing.F) { f.Fuzz(rapid.MakeFuzz(checkContributionsOfAnyForest)) }
+
+// The forests of drawForest have few trees; these have full ones, and more than a pass takes.
+func TestTablesOfFullTrees(t *testing.T) {
+	for _, features := range []int{8, 9, 33, 200} {
+		for depth := range 7 {
+			f, rows := balanced(t, 37, depth, features, 70)
+			q, err := forest.Quadrature(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, want := contributions(f, rows), contributions(q, rows)
+			for i := range want {
+				if !(math.Abs(got[i]-want[i]) <= 1e-6) {
+					t.Fatalf("%d features, depth %d: contribution %d is %v, by quadrature %v", features, depth, i, got[i], want[i])
+				}
+			}
+		}
+	}
+}
+
+// Which explainer a forest has is part of its arithmetic: it must depend on nothing but the trees.
+func TestTablesAreChosenByTheTrees(t *testing.T) {
+	tests := []struct {
+		name         string
+		trees, depth int
+		bytes        int
+	}{
+		{"no split", 3, 0, 32},
+		{"depth 1", 1, 1, 32 + 1<<3*32},
+		{"depth 4", 3, 4, 32 + 3*4<<5*32},
+		{"depth 6", 5, 6, 32 + 5*16<<7*32},
+		{"depth 7", 1, 7, 0},
+		{"64 MiB, less a tree", 1023, 6, 32 + 1023*16<<7*32},
+		{"64 MiB and an entry", 1024, 6, 0},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			f, _ := balanced(t, test.trees, test.depth, 8, 0)
+			if got := forest.TableBytes(f); got != test.bytes {
+				t.Errorf("tables of %d bytes, want %d", got, test.bytes)
+			}
+		})
+	}
+}
+
+// A forest can take more columns than a quantised row has; its splits are then asked one by one.
+func TestTablesOfForestWithTooManyColumns(t *testing.T) {
+	f, rows := balanced(t, 300, 6, 30_000, 3)
+	q, err := forest.Quadrature(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, want := contributions(f, rows), contributions(q, rows)
+	for i := range want {
+		if !(math.Abs(got[i]-want[i]) <= 1e-6) {
+			t.Fatalf("contribution %d is %v, by quadrature %v", i, got[i], want[i])
+		}
+	}
+}
+
+func TestTablesDoNotDependOnTheNumberOfCPUs(t *testing.T) {
+	f, rows := balanced(t, 50, 6, 8, 70)
+	want := contributions(f, rows)
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	again, err := forest.New(*f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !sameBits(contributions(again, rows), want) {
+		t.Error("contributions differ when the tables are built on one CPU")
+	}
+}
+
+// Leaves near float32's largest could add up to infinity in an entry; quadrature adds in float64.
+func TestHugeLeavesAreExplained(t *testing.T) {
+	d := stump()
+	for i := range d.Trees[0].Nodes {
+		d.Trees[0].Nodes[i].Leaf = 3e38
+	}
+	d.Trees[0].Nodes[1].Leaf = -3e38
+	f, err := forest.New(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, phi := range contributions(f, []float64{0, 1}) {
+		if math.IsInf(phi, 0) || math.IsNaN(phi) {
+			t.Errorf("contribution %d is %v", i, phi)
+		}
+	}
+}
+
+func TestContributionsConcurrently(t *testing.T) {
+	for _, features := range []int{8, 40} {
+		f, rows := balanced(t, 20, 6, features, 130)
+		want := contributions(f, rows)
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				for range 10 {
+					if !sameBits(contributions(f, rows), want) {
+						t.Error("contributions differ between calls")
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+	}
+}
+
+func TestContributionsDoNotAllocate(t *testing.T) {
+	for _, features := range []int{8, 40} {
+		f, rows := balanced(t, 20, 6, features, 70)
+		phi := make([]float64, 70*(features+1))
+		if n := testing.AllocsPerRun(100, func() { f.ContributionsTo(phi, rows) }); n != 0 {
+			t.Errorf("%d features: ContributionsTo allocates %v times", features, n)
+		}
+	}
+}
