@@ -26,6 +26,7 @@ import (
 
 	"github.com/trendbuy/riskscorer/ordergen"
 	"github.com/trendbuy/riskscorer/scoring/bundle"
+	"github.com/trendbuy/riskscorer/scoring/forest"
 	"github.com/trendbuy/riskscorer/service"
 )
 
@@ -147,7 +148,7 @@ func bothDoorsGiveTheSameDecision(t *testing.T, engine string) {
 			if fmt.Sprint(streamed) != fmt.Sprint(answered) {
 				t.Errorf("the stream says %+v, /score %+v", streamed, answered)
 			}
-			if streamed.Engine != engine+"/1" {
+			if !strings.HasPrefix(streamed.Engine, engine+"/") {
 				t.Errorf("engine %s decided as %q", engine, streamed.Engine)
 			}
 		}
@@ -229,7 +230,7 @@ func TestLeavesDecidesWithGlobalReasons(t *testing.T) {
 	}
 	second := start(t, map[string]string{"ROLE": "serve", "SCORING_ENGINE": "leaves"})
 	got, want := decide(second), decide(start(t, map[string]string{"ROLE": "serve"}))
-	if got.Engine != "leaves/1" || want.Engine != "forest/1" || got.PredictionID == want.PredictionID {
+	if got.Engine != "leaves/1" || want.Engine != forest.EngineID || got.PredictionID == want.PredictionID {
 		t.Errorf("leaves decides as %q with id %s, the forest as %q with id %s", got.Engine, got.PredictionID, want.Engine, want.PredictionID)
 	}
 	if math.Abs(got.Margin-want.Margin) > 2e-5 || math.Abs(got.RiskScore-want.RiskScore) > 1e-4 {

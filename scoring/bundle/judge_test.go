@@ -24,18 +24,23 @@ func (s shifted) MarginsTo(dst, rows []float64) {
 }
 
 // atMost returns the forest with thresholds that count as below themselves, as in LightGBM: the mistake that a judge is for.
-func atMost(f *forest.Forest) *forest.Forest {
+func atMost(t *testing.T, f *forest.Forest) *forest.Forest {
+	t.Helper()
 	wrong := *f
 	wrong.Trees = slices.Clone(f.Trees)
 	for i := range wrong.Trees {
-		t := &wrong.Trees[i]
-		t.Nodes = slices.Clone(t.Nodes)
-		for j := range t.Nodes {
-			n := &t.Nodes[j]
+		tree := &wrong.Trees[i]
+		tree.Nodes = slices.Clone(tree.Nodes)
+		for j := range tree.Nodes {
+			n := &tree.Nodes[j]
 			n.Threshold = math.Nextafter32(n.Threshold, math.MaxFloat32)
 		}
 	}
-	return &wrong
+	made, err := forest.New(wrong)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made
 }
 
 func TestAJudgeOfOtherNumbersIsAnError(t *testing.T) {
@@ -53,7 +58,7 @@ func TestAJudgeOfOtherNumbersIsAnError(t *testing.T) {
 		{"further than rounding", shifted{b.Forest, 1e-4}, "row 1: margin"},
 		{"a score that shows it first", shifted{b.Forest, 1.5e-5}, ": score"},
 		{"not a number", shifted{b.Forest, math.NaN()}, "row 1: margin NaN"},
-		{"thresholds read as LightGBM's", atMost(b.Forest), ": margin"},
+		{"thresholds read as LightGBM's", atMost(t, b.Forest), ": margin"},
 	} {
 		got, err := b.Judge(tt.judge)
 		if tt.says == "" {
