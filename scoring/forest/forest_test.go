@@ -240,7 +240,7 @@ func TestWidePredictions(t *testing.T) {
 			got := make([]float64, len(test.margins))
 			made.PredictionsTo(got, test.margins)
 			for i, want := range test.want {
-				if got[i] != want && !(math.Abs(got[i]-want) <= 1e-7*math.Abs(want)) {
+				if got[i] != want && !(math.Abs(got[i]-want) <= 1e-15*math.Abs(want)) {
 					t.Errorf("prediction of %v is %v, want %v", test.margins[i], got[i], want)
 				}
 			}

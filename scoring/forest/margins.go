@@ -148,7 +148,7 @@ func exp64(x float64) float64 {
 	}
 	x = max(x, -746) // 0, as all below
 	// e**x = 2**k e**r with |r| <= ln(2)/2, where 14 terms of the series reach the precision of a float64.
-	const log2High, log2Low = 0x1.62e42fefap-1, 0x1.cf79abc9e3b39p-36
+	const log2High, log2Low = 0x1.62e42fefap-1, 0x1.cf79abc9e3b39p-40
 	k := math.Round(x / math.Ln2)
 	r := x - float64(k*log2High) - float64(k*log2Low)
 	sum := 1.0
