@@ -114,6 +114,7 @@ func (f *Forest) PredictionsTo(dst, margins []float64) {
 		for i := 0; i < len(margins); i += f.NumGroup {
 			softmax(dst[i:i+f.NumGroup], margins[i:i+f.NumGroup])
 		}
+	case Sigmoids, Exp, LogOnePlusExp, SignedSquare: // of wide forests alone
 	}
 }
 
