@@ -13,6 +13,7 @@ type Contract struct {
 	features []bundle.Feature
 	index    map[string]int
 	codes    []map[string]float64 // nil for a number
+	wide     bool                 // numbers need not fit a float32
 }
 
 // NewContract returns the contract of a bundle's manifest.
@@ -21,6 +22,7 @@ func NewContract(m *bundle.Manifest) *Contract {
 		features: m.Features,
 		index:    make(map[string]int, len(m.Features)),
 		codes:    make([]map[string]float64, len(m.Features)),
+		wide:     m.Model.Wide(),
 	}
 	for i := range m.Features {
 		f := &m.Features[i]
@@ -70,7 +72,7 @@ func (r *Filling) Number(name string, x float64) {
 		r.fault(FeatureType, name, "must be text: one of its categories")
 	case math.IsNaN(x) || math.IsInf(x, 0):
 		r.fault(FeatureRange, name, "is not a finite number; a missing value is null or absent")
-	case math.IsInf(float64(float32(x)), 0):
+	case !r.contract.wide && math.IsInf(float64(float32(x)), 0):
 		r.fault(FeatureRange, name, "is too large for the model's 32-bit floating point")
 	case !f.Allowed.Holds(x):
 		r.fault(FeatureRange, name, "is outside its allowed range "+rangeText(f.Allowed))

@@ -85,7 +85,7 @@ func (s *Scorer) Decide(dst []Decision, orders []Order) []Decision {
 	for i := range orders {
 		d := Decision{
 			OrderID:      orders[i].ID,
-			PredictionID: PredictionID(s.engine.ID(), s.digest, &orders[i], true),
+			PredictionID: PredictionID(s.engine.ID(), s.digest, &orders[i], !s.contract.wide),
 			Margin:       w.margins[i],
 			Score:        w.scores[i],
 			RiskScore:    round4(w.scores[i]),

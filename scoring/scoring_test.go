@@ -65,6 +65,28 @@ func texts(reasons []scoring.Reason) []string {
 	return out
 }
 
+// TestWideModelsKeepTheirRows: LightGBM splits on float64, so that no row may be rounded to float32.
+func TestWideModelsKeepTheirRows(t *testing.T) {
+	b := *openDemo(t)
+	b.Manifest.Model.Library = bundle.LightGBM
+	s, _ := newScorer(t, &b, b.Forest)
+	order := example(t, s.Contract())
+	got := s.Decide(nil, []scoring.Order{order})[0].PredictionID
+	if want := scoring.PredictionID(s.EngineID(), b.Digest, &order, false); got != want {
+		t.Errorf("prediction id %s, want %s of the unrounded row", got, want)
+	}
+	if got == scoring.PredictionID(s.EngineID(), b.Digest, &order, true) {
+		t.Error("the row is the same after rounding, so that nothing was tested")
+	}
+	r := s.Contract().Fill(make([]float64, s.Contract().NumFeature()))
+	r.Number("feature_velocity_24h", 1e300)
+	for _, fault := range r.Faults() {
+		if fault.Feature == "feature_velocity_24h" {
+			t.Errorf("a number beyond float32: %v", fault)
+		}
+	}
+}
+
 func TestTheExampleOrderIsHighForItsThreeReasons(t *testing.T) {
 	b := openDemo(t)
 	s, _ := newScorer(t, b, b.Forest)

@@ -1,8 +1,10 @@
 #!/bin/sh
 # Prints the path of a Python that has the locked packages: training/.venv, made anew whenever the lock has changed.
+# With a name, as in `venv.sh goldens`, the packages are those of requirements-NAME.lock, in training/.venv-NAME.
 set -eu
 training=$(cd "$(dirname "$0")" && pwd)
-venv=$training/.venv
+venv=$training/.venv${1:+-$1}
+lock=$training/requirements${1:+-$1}.lock
 
 # A version manager's python3.12 may be there and yet refuse to start.
 find_python() {
@@ -20,12 +22,12 @@ find_python() {
 	exit 3
 }
 
-if ! cmp -s "$training/requirements.lock" "$venv/requirements.lock"; then
+if ! cmp -s "$lock" "$venv/requirements.lock"; then
 	python=$(find_python)
 	rm -rf "$venv"
 	"$python" -m venv "$venv"
-	"$venv/bin/python" -m pip install --quiet --require-hashes --only-binary :all: -r "$training/requirements.lock" >&2
+	"$venv/bin/python" -m pip install --quiet --require-hashes --only-binary :all: -r "$lock" >&2
 	# Copied last: a venv that was left half made is made again.
-	cp "$training/requirements.lock" "$venv/requirements.lock"
+	cp "$lock" "$venv/requirements.lock"
 fi
 echo "$venv/bin/python"

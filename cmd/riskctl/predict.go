@@ -10,7 +10,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
-	"github.com/trendbuy/riskscorer/scoring/forest/xgboost"
+	"github.com/trendbuy/riskscorer/scoring/bundle"
 )
 
 func newPredictCommand() *cobra.Command {
@@ -32,12 +32,12 @@ name, or by code where the model has no names. Out come margin and prediction (m
 			if err != nil {
 				return dependency(err)
 			}
-			f, err := xgboost.Load(data, xgboost.Options{AllTrees: allTrees})
+			f, err := bundle.LoadModel(data, allTrees)
 			if err != nil {
 				return notHeld(fmt.Errorf("load %s: %w", model, err))
 			}
 			if contributions && !f.Explains() {
-				return notHeld(errors.New("--contributions: the model file has no covers, so nothing can be explained"))
+				return notHeld(errors.New("--contributions: the model file has no covers, or its leaves are linear, so nothing can be explained"))
 			}
 			in, err := openInput(cmd, input)
 			if err != nil {
@@ -54,11 +54,11 @@ name, or by code where the model has no names. Out come margin and prediction (m
 			})
 		},
 	}
-	cmd.Flags().StringVar(&model, "model", "", "model file: XGBoost JSON or UBJSON")
+	cmd.Flags().StringVar(&model, "model", "", "model file: XGBoost JSON or UBJSON, or LightGBM text")
 	cmd.Flags().StringVar(&input, "input", "-", "CSV file to read, - for standard input")
 	cmd.Flags().StringVar(&output, "output", "-", "CSV file to write, - for standard output")
 	cmd.Flags().BoolVar(&contributions, "contributions", false, "add every feature's SHAP contribution")
-	cmd.Flags().BoolVar(&allTrees, "all-trees", false, "use every tree, as Booster.predict does, instead of the best iteration")
+	cmd.Flags().BoolVar(&allTrees, "all-trees", false, "use every tree, as XGBoost's Booster.predict does, instead of the best iteration")
 	required(cmd, "model")
 	return cmd
 }

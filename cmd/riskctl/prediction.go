@@ -150,8 +150,12 @@ func (p *prediction) value(feature int, text string) (float64, error) {
 		}
 		return x, nil
 	}
-	if err != nil || math.IsNaN(x) || math.IsInf(float64(float32(x)), 0) {
-		return 0, errors.New("not a number that the model's 32-bit floating point can hold; leave a missing value empty")
+	held, precision := x, 64
+	if !p.forest.Wide {
+		held, precision = float64(float32(x)), 32
+	}
+	if err != nil || math.IsNaN(x) || math.IsInf(held, 0) {
+		return 0, fmt.Errorf("not a number that the model's %d-bit floating point can hold; leave a missing value empty", precision)
 	}
 	return x, nil
 }

@@ -11,7 +11,6 @@ import (
 	"fmt"
 
 	"github.com/trendbuy/riskscorer/scoring/forest"
-	"github.com/trendbuy/riskscorer/scoring/forest/xgboost"
 )
 
 // The checks that Open makes, in this order.
@@ -101,7 +100,14 @@ func loadModel(files map[string][]byte, m *Manifest) (*forest.Forest, error) {
 	if !ok {
 		return nil, fmt.Errorf("manifest names model file %q, which the bundle does not hold", m.Model.File)
 	}
-	f, err := xgboost.Load(data, xgboost.Options{AllTrees: m.Model.Trees == AllTrees})
+	library, err := libraryOf(data)
+	if err != nil {
+		return nil, err
+	}
+	if library != m.Model.Library {
+		return nil, fmt.Errorf("manifest says library %q, %s is a file of %s", m.Model.Library, m.Model.File, library)
+	}
+	f, err := LoadModel(data, m.Model.Trees == AllTrees)
 	if err != nil {
 		return nil, err
 	}

@@ -134,7 +134,13 @@ func TestBrokenBundlesAreRefused(t *testing.T) {
 		}, true, bundle.CheckManifest, "/model/library"},
 		{"a model that is no XGBoost file", func(t *testing.T, dir string) {
 			write(t, filepath.Join(dir, "model.ubj"), "PK\x03\x04 not a model")
-		}, true, bundle.CheckModel, ""},
+		}, true, bundle.CheckModel, "it is compressed"},
+		{"a model of another library", func(t *testing.T, dir string) {
+			write(t, filepath.Join(dir, "model.ubj"), "tree\nversion=v4\n")
+		}, true, bundle.CheckModel, `manifest says library "xgboost", model.ubj is a file of lightgbm`},
+		{"a library and another's file", func(t *testing.T, dir string) {
+			edit(t, dir, "manifest.json", editManifest(func(m map[string]any) { m["model"].(map[string]any)["library"] = "lightgbm" }))
+		}, true, bundle.CheckManifest, "/model/file"},
 		{"a shuffled feature list", func(t *testing.T, dir string) {
 			edit(t, dir, "manifest.json", editManifest(func(m map[string]any) {
 				f := m["features"].([]any)

@@ -38,6 +38,9 @@ const (
 	maxTextBytes  = 4096
 )
 
+// lightGBMTolerance is how far a margin of a LightGBM model may be from the library's, relative to it.
+const lightGBMTolerance = 1e-12
+
 // Manifest is manifest.json: what the model is and what it demands of its features.
 type Manifest struct {
 	Format      string      `json:"format"`
@@ -54,7 +57,7 @@ type Manifest struct {
 // Model names the model file and the library that wrote it.
 type Model struct {
 	File           string `json:"file"`
-	Library        string `json:"library"`
+	Library        string `json:"library"` // XGBoost or LightGBM
 	LibraryVersion string `json:"library_version"`
 	Trees          string `json:"trees"` // BestIteration or AllTrees
 }
@@ -145,11 +148,11 @@ func (m *Manifest) validate() error {
 	if len(m.Description) > maxTextBytes {
 		return fmt.Errorf("/description is over %d bytes", maxTextBytes)
 	}
-	if m.Model.Library != "xgboost" {
-		return fmt.Errorf("/model/library is %q: this version serves xgboost models", m.Model.Library)
+	if err := m.Model.validate(); err != nil {
+		return err
 	}
-	if m.Model.File != "model.ubj" && m.Model.File != "model.json" {
-		return fmt.Errorf("/model/file is %q, want model.ubj or model.json", m.Model.File)
+	if m.Model.Library == LightGBM && m.Golden.MarginTolerance > lightGBMTolerance {
+		return fmt.Errorf("/golden/margin_tolerance is %g, at most %g for lightgbm", m.Golden.MarginTolerance, lightGBMTolerance)
 	}
 	if m.Model.Trees != BestIteration && m.Model.Trees != AllTrees {
 		return fmt.Errorf("/model/trees is %q, want %s or %s", m.Model.Trees, BestIteration, AllTrees)
@@ -163,6 +166,21 @@ func (m *Manifest) validate() error {
 	}
 	return m.validateFeatures()
 }
+
+// validate checks the library, and that the file is one that it writes.
+func (m *Model) validate() error {
+	files, ok := map[string][]string{XGBoost: {"model.ubj", "model.json"}, LightGBM: {"model.txt"}}[m.Library]
+	if !ok {
+		return fmt.Errorf("/model/library is %q, want %s or %s", m.Library, XGBoost, LightGBM)
+	}
+	if !slices.Contains(files, m.File) {
+		return fmt.Errorf("/model/file is %q, want one of %q for %s", m.File, files, m.Library)
+	}
+	return nil
+}
+
+// Wide says that the model takes rows as float64, as LightGBM's do; XGBoost's round them to float32.
+func (m *Model) Wide() bool { return m.Library == LightGBM }
 
 func (m *Manifest) validateFeatures() error {
 	if n := len(m.Features); n < 1 || n > maxFeatures {

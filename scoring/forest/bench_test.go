@@ -11,7 +11,7 @@ import (
 func balanced(tb testing.TB, trees, depth, features, n int) (f *forest.Forest, rows []float64) {
 	tb.Helper()
 	r := rand.New(rand.NewPCG(1, 2))
-	d := forest.Forest{NumFeature: features, NumGroup: 1, Base: []float32{0}, Link: forest.Sigmoid}
+	d := forest.Forest{NumFeature: features, NumGroup: 1, Base: []float64{0}, Link: forest.Sigmoid}
 	for range trees {
 		nodes := make([]forest.Node, 1<<(depth+1)-1)
 		nodes[0].Cover = 10_000
@@ -19,10 +19,10 @@ func balanced(tb testing.TB, trees, depth, features, n int) (f *forest.Forest, r
 			at := &nodes[i]
 			at.Set = -1
 			if 2*i+2 >= len(nodes) {
-				at.Leaf = r.Float32() - 0.5
+				at.Leaf = float64(r.Float32() - 0.5)
 				continue
 			}
-			at.Feature, at.Threshold = int32(r.IntN(features)), r.Float32()
+			at.Feature, at.Threshold = int32(r.IntN(features)), float64(r.Float32())
 			at.Left, at.Right = int32(2*i+1), int32(2*i+2)
 			nodes[at.Left].Cover = at.Cover * at.Threshold
 			nodes[at.Right].Cover = at.Cover - nodes[at.Left].Cover

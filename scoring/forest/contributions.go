@@ -7,9 +7,9 @@ import (
 
 // ContributionsTo writes the exact path-dependent SHAP values of the n rows in rows (n x NumFeature)
 // to dst (n x NumGroup x (NumFeature+1)), in margin units; the last value of each group is the bias,
-// the same for every row. A group's values add up to its margin, save for float32 rounding in the margin.
+// the same for every row. A group's values add up to its margin, save for the rounding of the margin.
 //
-// These are the values of Lundberg's TreeSHAP and of XGBoost's pred_contribs, computed in float64. If no
+// These are the values of Lundberg's TreeSHAP and of XGBoost's and LightGBM's own, computed in float64. If no
 // tree is deeper than 6 they come from tables in float32, of at most 64 MiB, and are within 1e-6 of the
 // sum of what the trees contribute, sign aside. They depend
 // on the row alone, not on its neighbours. ContributionsTo does not allocate once its scratch memory
@@ -135,7 +135,7 @@ func (q *quadrature) explain(f *Forest, dst, rows []float64) {
 		for r, out := 0, t.Group*width; out < len(dst); r, out = r+f.NumFeature, out+stride {
 			row, phi := rows[r:r+f.NumFeature], dst[out:out+f.NumFeature]
 			for b := range tab.blocks {
-				tab.descend(t, &tab.blocks[b], states, row)
+				tab.descend(f, t, &tab.blocks[b], states, row)
 				tab.ascend(t, &tab.blocks[b], states, phi)
 			}
 		}
@@ -143,13 +143,13 @@ func (q *quadrature) explain(f *Forest, dst, rows []float64) {
 }
 
 // descend computes every path's product at the points of one block, down to what each leaf contributes.
-func (tab *table) descend(t *Tree, b *block, states []state, row []float64) {
+func (tab *table) descend(forest *Forest, t *Tree, b *block, states []state, row []float64) {
 	states[0] = state{product: b.weights}
 	for i := range tab.splits {
 		s, f := &tab.splits[i], &b.factors[i]
 		n, at := &t.Nodes[s.node], &states[s.node]
 		left, right := &states[s.left], &states[s.right]
-		at.right = !t.goesLeft(n, float32(row[n.Feature]))
+		at.right = !forest.goesLeft(t, n, row[n.Feature])
 		switch {
 		case s.previous >= 0 && !states[s.previous].satisfied:
 			// The row has left the path at this feature before: only the feature's share goes on shrinking.
@@ -164,7 +164,7 @@ func (tab *table) descend(t *Tree, b *block, states []state, row []float64) {
 		}
 	}
 	for _, n := range tab.leaves {
-		states[n].product = states[n].product.scale(float64(t.Nodes[n].Leaf))
+		states[n].product = states[n].product.scale(t.Nodes[n].Leaf)
 	}
 }
 

@@ -21,8 +21,17 @@ type Forest struct {
 	Categories [][]string
 	// Categorical[f] says that feature f takes category codes. It is nil, for no such feature, or NumFeature long.
 	Categorical []bool
+	// Wide says that the arithmetic is LightGBM's: rows, thresholds, leaves and sums are float64. Otherwise it is
+	// XGBoost's, and all of them are float32, here widened.
+	Wide bool
+	// LessEqual says that a value equal to the threshold goes left, as in LightGBM.
+	LessEqual bool
 	// Base is the margin of a row before any tree, one per group.
-	Base []float32
+	Base []float64
+	// Divisor is what a margin is divided by before the link, where a model averages its trees; 0 means 1.
+	Divisor float64
+	// Steepness is what a margin is multiplied by in a wide forest's sigmoids; 0 means 1.
+	Steepness float64
 	// Link turns margins into predictions.
 	Link Link
 	// Objective is the training objective as the model file names it.
@@ -41,6 +50,8 @@ type Tree struct {
 	Nodes []Node
 	// Sets are the category sets of the tree's categorical nodes, indexed by Node.Set: sorted, unique codes.
 	Sets [][]uint32
+	// Linear are the linear leaves, by node; nil in a tree without any.
+	Linear map[int32]Linear
 }
 
 // Node is a split, or a leaf if Left is 0.
@@ -51,29 +62,35 @@ type Node struct {
 	Left, Right int32
 	// Set is the index of the category set that sends a row right, or -1 in a numeric node.
 	Set int32
-	// Threshold sends x < Threshold left in a numeric node.
-	Threshold float32
+	// Threshold sends x < Threshold left in a numeric node, and x = Threshold where the forest is LessEqual.
+	Threshold float64
 	// Leaf is the value that a leaf adds to the margin.
-	Leaf float32
+	Leaf float64
 	// Cover is the training weight that reached the node, as the library recorded it, or [NoCover] in
 	// every node of a forest whose file has none.
-	Cover float32
+	Cover float64
 	// DefaultLeft is the side of a missing value.
 	DefaultLeft bool
+	// Missing says which values are missing.
+	Missing Missing
 }
 
 // NoCover stands in every node of a forest whose model file records no covers. Such a forest scores,
 // but cannot explain.
-const NoCover float32 = -1
+const NoCover = -1
 
 // Link is the function from margins to predictions.
 type Link uint8
 
 // The links of the supported objectives.
 const (
-	Identity Link = iota
-	Sigmoid       // one group: the probability of the positive class
-	Softmax       // the probabilities of all groups
+	Identity      Link = iota
+	Sigmoid            // one group: the probability of the positive class
+	Softmax            // the probabilities of all groups
+	Sigmoids           // every group's sigmoid by itself
+	Exp                // e to the margin
+	LogOnePlusExp      // log(1 + e to the margin)
+	SignedSquare       // the margin times its absolute value
 )
 
 // New returns a forest ready to score and explain, or says which invariant f breaks. It takes
@@ -83,7 +100,7 @@ func New(f Forest) (*Forest, error) {
 	if err := f.Validate(); err != nil {
 		return nil, err
 	}
-	if f.hasCovers() {
+	if f.hasCovers() && !f.hasLinearLeaves() {
 		e, err := newExplainer(&f)
 		if err != nil {
 			return nil, err
@@ -97,8 +114,8 @@ func New(f Forest) (*Forest, error) {
 // ID returns the name of the arithmetic, [EngineID].
 func (f *Forest) ID() string { return EngineID }
 
-// Explains reports whether [Forest.ContributionsTo] can be called: the model file recorded covers,
-// and the forest was made by [New].
+// Explains reports whether [Forest.ContributionsTo] can be called: the model file recorded covers, no leaf
+// is linear, and the forest was made by [New].
 func (f *Forest) Explains() bool { return f.explainer != nil }
 
 // Probability reports whether the prediction is the probability of one class: one group behind a sigmoid.

@@ -12,33 +12,54 @@ import (
 	"github.com/trendbuy/riskscorer/scoring/forest"
 )
 
-// walk is the margin by definition: pointers followed, float32 added in tree order.
-func walk(f *forest.Forest, row []float64) []float32 {
-	margins := append([]float32(nil), f.Base...)
+// walk is the margin by definition: pointers followed, float32 or float64 added in tree order.
+func walk(f *forest.Forest, row []float64) []float64 {
+	margins := append([]float64(nil), f.Base...)
 	for i := range f.Trees {
 		t := &f.Trees[i]
 		node := int32(0)
 		for t.Nodes[node].Left != 0 {
 			n := &t.Nodes[node]
-			if node = n.Left; goesRight(t, n, row) {
+			if node = n.Left; goesRight(f, t, n, row) {
 				node = n.Right
 			}
 		}
-		margins[t.Group] += t.Nodes[node].Leaf
+		leaf := t.Nodes[node].Leaf
+		if l, ok := t.Linear[node]; ok {
+			leaf = linearLeaf(l, row, leaf)
+		}
+		if f.Wide {
+			margins[t.Group] += leaf
+		} else {
+			margins[t.Group] = float64(float32(margins[t.Group]) + float32(leaf))
+		}
 	}
 	return margins
 }
 
+func linearLeaf(l forest.Linear, row []float64, plain float64) float64 {
+	sum := l.Constant
+	for i, feature := range l.Features {
+		switch x := row[feature]; {
+		case math.IsNaN(x):
+			return plain
+		case math.Abs(x) > forest.ZeroBound:
+			sum += float64(l.Coefficients[i] * x)
+		}
+	}
+	return sum
+}
+
 func TestMarginsAreThoseOfAWalk(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		f := drawForest(t, 5, 10)
+		f := drawForest(t, 5, 10, rapid.Bool().Draw(t, "linear"))
 		rows := drawRows(t, f)
 		margins := make([]float64, len(rows)/f.NumFeature*f.NumGroup)
 		f.MarginsTo(margins, rows)
 		for i, got := range margins {
 			row := i / f.NumGroup
 			want := walk(f, rows[row*f.NumFeature:(row+1)*f.NumFeature])[i%f.NumGroup]
-			if math.Float64bits(got) != math.Float64bits(float64(want)) {
+			if math.Float64bits(got) != math.Float64bits(want) {
 				t.Fatalf("margin %d is %v, want %v", i, got, want)
 			}
 		}
@@ -46,17 +67,17 @@ func TestMarginsAreThoseOfAWalk(t *testing.T) {
 }
 
 // reference computes the contributions of one row, and each group's sum of absolute values, tree by tree.
-func reference(f *forest.Forest, row []float64, shapley func(t *forest.Tree, row, phi []float64)) (phi, size []float64) {
+func reference(f *forest.Forest, row []float64, shapley func(f *forest.Forest, t *forest.Tree, row, phi []float64)) (phi, size []float64) {
 	width := f.NumFeature + 1
 	phi, size = make([]float64, f.NumGroup*width), make([]float64, f.NumGroup)
 	for g, b := range f.Base {
-		phi[g*width+f.NumFeature] = float64(b)
-		size[g] = max(1, math.Abs(float64(b)))
+		phi[g*width+f.NumFeature] = b
+		size[g] = max(1, math.Abs(b))
 	}
 	for i := range f.Trees {
 		t := &f.Trees[i]
 		one := make([]float64, width)
-		shapley(t, row, one)
+		shapley(f, t, row, one)
 		for j, v := range one {
 			phi[t.Group*width+j] += v
 			size[t.Group] += math.Abs(v)
@@ -65,7 +86,7 @@ func reference(f *forest.Forest, row []float64, shapley func(t *forest.Tree, row
 	return phi, size
 }
 
-func checkContributions(t *rapid.T, f *forest.Forest, rows []float64, tolerance float64, shapley func(t *forest.Tree, row, phi []float64)) {
+func checkContributions(t *rapid.T, f *forest.Forest, rows []float64, tolerance float64, shapley func(f *forest.Forest, t *forest.Tree, row, phi []float64)) {
 	t.Helper()
 	if forest.TableBytes(f) > 0 {
 		tolerance = max(tolerance, 2e-7) // the tables' entries are float32
@@ -93,7 +114,7 @@ func byQuadrature(t *rapid.T, f *forest.Forest) *forest.Forest {
 
 func TestContributionsAreShapleyValues(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		f := drawForest(t, 7, 10)
+		f := drawForest(t, 7, 10, false)
 		rows := drawRows(t, f)
 		checkContributions(t, f, rows, 1e-12, shapleyByDefinition)
 		checkContributions(t, byQuadrature(t, f), rows, 1e-12, shapleyByDefinition)
@@ -104,7 +125,7 @@ func TestContributionsAreShapleyValues(t *testing.T) {
 // but it reaches forests of more features than 2^F allows.
 func TestContributionsAreThoseOfTreeSHAP(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		f := drawForest(t, 24, 20)
+		f := drawForest(t, 24, 20, false)
 		rows := drawRows(t, f)
 		checkContributions(t, f, rows, 1e-7, shapleyByRecursion)
 		checkContributions(t, byQuadrature(t, f), rows, 1e-7, shapleyByRecursion)
@@ -113,7 +134,7 @@ func TestContributionsAreThoseOfTreeSHAP(t *testing.T) {
 
 func TestContributionsAddUpToTheMargin(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		f := drawForest(t, 40, 40)
+		f := drawForest(t, 40, 40, false)
 		rows := drawRows(t, f)
 		width := f.NumFeature + 1
 		n := len(rows) / f.NumFeature
@@ -135,7 +156,7 @@ func TestContributionsAddUpToTheMargin(t *testing.T) {
 
 func TestUnusedFeatureContributesNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		f := drawForest(t, 6, 8)
+		f := drawForest(t, 6, 8, false)
 		rows := drawRows(t, f)
 		used := make([]bool, f.NumFeature)
 		for _, tree := range f.Trees {
@@ -186,7 +207,7 @@ func TestPredictions(t *testing.T) {
 			f := stump()
 			f.Link = test.link
 			if test.link == forest.Softmax {
-				f.NumGroup, f.Base = 2, []float32{0, 0}
+				f.NumGroup, f.Base = 2, []float64{0, 0}
 			}
 			made, err := forest.New(f)
 			if err != nil {
@@ -196,6 +217,45 @@ func TestPredictions(t *testing.T) {
 			made.PredictionsTo(got, test.margins)
 			for i, want := range test.want {
 				if math.Abs(got[i]-want) > 1e-6*math.Abs(want) {
+					t.Errorf("prediction of %v is %v, want %v", test.margins[i], got[i], want)
+				}
+			}
+		})
+	}
+}
+
+// TestWidePredictions holds the float64 links to values computed with more digits.
+func TestWidePredictions(t *testing.T) {
+	tests := []struct {
+		name               string
+		link               forest.Link
+		steepness, divisor float64
+		margins, want      []float64
+	}{
+		{"identity", forest.Identity, 0, 4, []float64{-3, 0.5}, []float64{-0.75, 0.125}},
+		{"sigmoid", forest.Sigmoid, 0, 0, []float64{0, 1, 800, -800}, []float64{0.5, 0.7310585786300048793, 1, 0}},
+		{"steep sigmoid", forest.Sigmoid, 2, 2, []float64{1}, []float64{0.7310585786300048793}},
+		{"sigmoids", forest.Sigmoids, 0, 0, []float64{0, 1}, []float64{0.5, 0.7310585786300048793}},
+		{"softmax", forest.Softmax, 0, 0, []float64{0, 0, 1e308, -1e308}, []float64{0.5, 0.5, 1, 0}},
+		{"exp", forest.Exp, 0, 0, []float64{0, 1, -1, 709, 710}, []float64{1, math.E, 0.36787944117144232160, 8.2184074615549721892e307, math.Inf(1)}},
+		{"log one plus exp", forest.LogOnePlusExp, 0, 0, []float64{0, -40}, []float64{math.Ln2, 4.2483542552915889863e-18}},
+		{"signed square", forest.SignedSquare, 0, 0, []float64{-3, 2}, []float64{-9, 4}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			f := stump()
+			f.Wide, f.Link, f.Steepness, f.Divisor = true, test.link, test.steepness, test.divisor
+			if test.link == forest.Softmax || test.link == forest.Sigmoids {
+				f.NumGroup, f.Base = 2, []float64{0, 0}
+			}
+			made, err := forest.New(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := make([]float64, len(test.margins))
+			made.PredictionsTo(got, test.margins)
+			for i, want := range test.want {
+				if got[i] != want && !(math.Abs(got[i]-want) <= 1e-15*math.Abs(want)) {
 					t.Errorf("prediction of %v is %v, want %v", test.margins[i], got[i], want)
 				}
 			}

@@ -1,6 +1,7 @@
 package forest
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"unsafe"
@@ -68,6 +69,7 @@ func (f *Forest) Kernel() Kernel {
 
 // A program is a forest compiled to quantised rows. It is immutable but for its pool.
 type program struct {
+	base     []float32 // the forest's
 	columns  *columns
 	segments []segment
 	// vector scores in place of the segments what it can, if it is not nil.
@@ -106,11 +108,14 @@ func fastest(f *Forest) *program {
 
 // compile returns f's program, or says why there is none.
 func compile(f *Forest, vector bool) (*program, error) {
+	if !f.plain() {
+		return nil, errors.New("it is for forests whose splits are all XGBoost's")
+	}
 	c, tests, err := newColumns(f)
 	if err != nil {
 		return nil, err
 	}
-	p := &program{columns: c}
+	p := &program{base: narrow(f.Base), columns: c}
 	if c.count <= 1<<8 {
 		p.segments = newSegments[uint8](f, tests)
 	} else {
@@ -201,7 +206,7 @@ func (p *program) marginsTo(f *Forest, dst, rows []float64) {
 
 func (p *program) addRows(f *Forest, s *scratch, rows []float64, count int) {
 	for r := range count {
-		copy(s.sums[r*f.NumGroup:], f.Base)
+		copy(s.sums[r*f.NumGroup:], p.base)
 		p.columns.quantise(s.rows[r*s.stride:], rows[r*f.NumFeature:(r+1)*f.NumFeature])
 	}
 	for _, segment := range p.segments {

@@ -41,6 +41,7 @@ const (
 // gives the outcomes of 64 rows at one split as a mask. Taking masks of the same split in 8 trees
 // as one vector, the outcomes along each row's path are picked by bitwise selection, level by level.
 type vectorProgram struct {
+	base     []float32 // the forest's
 	columns  *columns
 	features []int        // per feature of columns.ranked, its place in a row
 	tables   []rankTable  // per feature of columns.ranked; empty for one of more thresholds
@@ -90,7 +91,7 @@ type vectorScratch struct {
 }
 
 func newVectorProgram(f *Forest, c *columns, tests *nodeTests) *vectorProgram {
-	p := &vectorProgram{columns: c}
+	p := &vectorProgram{base: narrow(f.Base), columns: c}
 	for i := range f.Trees {
 		if f.Trees[i].depth() > blockDepth {
 			return nil
@@ -210,7 +211,7 @@ func (p *vectorProgram) marginsTo(f *Forest, dst, rows []float64) int {
 // row scores one row.
 func (p *vectorProgram) row(f *Forest, s *vectorScratch, dst, row []float64) {
 	p.quantiseRow(s, row)
-	sum := f.Base[0]
+	sum := float32(f.Base[0])
 	for first := 0; first < len(p.blocks); first += treesPerCall {
 		n := min(treesPerCall, len(p.blocks)-first)
 		sum = addRowAVX512(&s.leaves[first], &p.blocks[first], n, &s.columns[0], sum)
@@ -219,7 +220,7 @@ func (p *vectorProgram) row(f *Forest, s *vectorScratch, dst, row []float64) {
 		dst[0] = float64(sum)
 		return
 	}
-	copy(s.sums, f.Base)
+	copy(s.sums, p.base)
 	for i, leaf := range s.leaves {
 		group := 0
 		if p.groups != nil {
@@ -255,7 +256,7 @@ func (p *vectorProgram) quantiseRow(s *vectorScratch, row []float64) {
 func (p *vectorProgram) block(f *Forest, s *vectorScratch, dst, rows []float64) {
 	p.quantiseBlock(f, s, rows)
 	for i := range s.sums {
-		s.sums[i] = f.Base[i/blockRows]
+		s.sums[i] = p.base[i/blockRows]
 	}
 	for first := 0; first < len(p.batch); first += treesPerCall {
 		n := min(treesPerCall, len(p.batch)-first)

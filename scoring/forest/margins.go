@@ -12,8 +12,8 @@ const blockRows = 64
 
 // MarginsTo writes the margins of the n rows in rows (n x NumFeature) to dst (n x NumGroup).
 //
-// The arithmetic is XGBoost's: a feature is rounded to float32 first, and the leaves are added in
-// float32, in tree order, to the base margin. The result is that float32, widened. It depends on
+// The leaves are added in tree order to the base margin. Where the forest is not Wide, a feature is rounded
+// to float32 first, the sums are of float32, and the result is that float32, widened. It depends on
 // the row alone, not on its neighbours. MarginsTo does not allocate; it panics if the shapes do not fit.
 func (f *Forest) MarginsTo(dst, rows []float64) {
 	n := f.numRows(rows)
@@ -26,14 +26,18 @@ func (f *Forest) MarginsTo(dst, rows []float64) {
 }
 
 // PredictionsTo writes the predictions that belong to margins (n x NumGroup) to dst, of the same
-// shape; the two may be one slice. The link is computed in float32 as XGBoost computes it, and
-// widened. For every softmax objective that is the probability of each class. PredictionsTo does not
-// allocate; it panics if the shapes do not fit.
+// shape; the two may be one slice. The link is computed as the forest's library computes it: in float32,
+// and widened, or in float64 where the forest is Wide. For every softmax objective that is the probability
+// of each class. PredictionsTo does not allocate; it panics if the shapes do not fit.
 func (f *Forest) PredictionsTo(dst, margins []float64) {
 	if len(margins)%f.NumGroup != 0 {
 		panic(fmt.Sprintf("forest: len(margins) = %d is not a multiple of NumGroup = %d", len(margins), f.NumGroup))
 	}
 	checkShape("dst", dst, len(margins)/f.NumGroup, f.NumGroup)
+	if f.Wide {
+		f.widePredictions(dst, margins)
+		return
+	}
 	switch f.Link {
 	case Identity:
 		copy(dst, margins)
@@ -45,6 +49,7 @@ func (f *Forest) PredictionsTo(dst, margins []float64) {
 		for i := 0; i < len(margins); i += f.NumGroup {
 			softmax(dst[i:i+f.NumGroup], margins[i:i+f.NumGroup])
 		}
+	case Sigmoids, Exp, LogOnePlusExp, SignedSquare: // of wide forests alone
 	}
 }
 
@@ -69,18 +74,24 @@ func softmax(dst, margins []float64) {
 
 // exp returns the float32 nearest to e**x, save in rare cases; the C libraries that XGBoost runs on differ
 // from that, and from one another, in the last bit of one value in some thousands. It does not call
-// math.Exp, whose result depends on whether the CPU has a fused multiply-add. It takes x < 89.
-func exp(x float32) float32 {
-	x = max(x, -110) // 0 in float32, as all below
+// math.Exp, whose result depends on whether the CPU has a fused multiply-add.
+func exp(x float32) float32 { return float32(exp64(float64(x))) }
+
+// exp64 returns e**x to within a step or two of a float64, and the same bits on every CPU.
+func exp64(x float64) float64 {
+	if !(x <= 709.79) {
+		return x * math.Inf(1) // NaN stays NaN
+	}
+	x = max(x, -746) // 0, as all below
 	// e**x = 2**k e**r with |r| <= ln(2)/2, where 14 terms of the series reach the precision of a float64.
-	const log2High, log2Low = 0x1.62e42fefap-1, 0x1.cf79abc9e3b39p-36
-	k := math.Round(float64(x) / math.Ln2)
-	r := float64(x) - float64(k*log2High) - float64(k*log2Low)
+	const log2High, log2Low = 0x1.62e42fefap-1, 0x1.cf79abc9e3b39p-40
+	k := math.Round(x / math.Ln2)
+	r := x - float64(k*log2High) - float64(k*log2Low)
 	sum := 1.0
 	for i := 14; i > 0; i-- {
 		sum = 1 + float64(r*sum)/float64(i)
 	}
-	return float32(math.Ldexp(sum, int(k)))
+	return math.Ldexp(sum, int(k))
 }
 
 func (f *Forest) numRows(rows []float64) int {

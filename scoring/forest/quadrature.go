@@ -140,11 +140,11 @@ func newTable(t *Tree) (tab table, features int) {
 // share returns the part of the training weight in a node that went on to a child, with XGBoost's rules
 // for covers that make no sense. It is never 0, and never above 1, where its powers could overflow.
 func (t *Tree) share(node int, child int32) float64 {
-	parent := float64(t.Nodes[node].Cover)
+	parent := t.Nodes[node].Cover
 	if parent <= 0 {
 		return 0.5
 	}
-	return min(max(float64(t.Nodes[child].Cover)/parent, 1e-12), 1)
+	return min(max(t.Nodes[child].Cover/parent, 1e-12), 1)
 }
 
 // path returns the product of the shares down to a child at splits on the split's feature.

@@ -16,6 +16,9 @@ const maxTableLeaf = 1e36
 // newPatternTables returns the tables of f, or nil for a forest that they do not suit: that depends on
 // the trees alone. The bits of the entries do not depend on the number of workers or CPUs.
 func newPatternTables(f *Forest) *patternTables {
+	if !f.plain() {
+		return nil
+	}
 	p := &patternTables{}
 	var padded []*paddedTree
 	size := 1

@@ -84,7 +84,7 @@ func (o *outcomes) find(ways *[blockRows]uint64, s *tableScratch, f *Forest, tre
 		ways[r] = 0
 		for _, split := range o.splits[tree] {
 			node := &split.tree.Nodes[split.node]
-			if !split.tree.goesLeft(node, float32(rows[r*f.NumFeature+int(node.Feature)])) {
+			if !f.goesLeft(split.tree, node, rows[r*f.NumFeature+int(node.Feature)]) {
 				ways[r] |= 1 << split.slot
 			}
 		}

@@ -12,16 +12,32 @@ import (
 // algorithm 2, both in float64.
 
 // goesRight walks one split of a row; it shares no code with the package.
-func goesRight(t *forest.Tree, n *forest.Node, row []float64) bool {
-	x := float32(row[n.Feature])
-	if math.IsNaN(float64(x)) {
-		return !n.DefaultLeft
+func goesRight(f *forest.Forest, t *forest.Tree, n *forest.Node, row []float64) bool {
+	x := row[n.Feature]
+	if !f.Wide {
+		x = float64(float32(x))
 	}
-	if n.Set < 0 {
-		return !(x < n.Threshold)
+	missing := math.IsNaN(x)
+	switch {
+	case n.Missing == forest.MissingZero && math.Abs(x) <= 1.0000000180025095e-35:
+		missing = true
+	case n.Missing == forest.MissingNone && missing:
+		x, missing = 0, false
+	}
+	switch {
+	case missing:
+		return !n.DefaultLeft
+	case n.Set < 0 && f.LessEqual:
+		return x > n.Threshold
+	case n.Set < 0:
+		return x >= n.Threshold
+	}
+	first := 0.0
+	if f.Wide {
+		first = -1 + 0x1p-53 // what is cut off to 0
 	}
 	for _, c := range t.Sets[n.Set] {
-		if x >= 0 && x < 1<<24 && c == uint32(x) {
+		if x >= first && x < 1<<24 && (c == uint32(math.Abs(x)) || c == 0 && x < 1) {
 			return true
 		}
 	}
@@ -33,44 +49,44 @@ func shareOf(t *forest.Tree, n *forest.Node, child int32) float64 {
 	if n.Cover <= 0 {
 		return 0.5
 	}
-	return min(1, max(1e-12, float64(t.Nodes[child].Cover)/float64(n.Cover)))
+	return min(1, max(1e-12, t.Nodes[child].Cover/n.Cover))
 }
 
 // coalitionValue is the tree's expected value when the features in the set known are those of the row.
-func coalitionValue(t *forest.Tree, node int32, row []float64, known uint) float64 {
+func coalitionValue(f *forest.Forest, t *forest.Tree, node int32, row []float64, known uint) float64 {
 	n := &t.Nodes[node]
 	if n.Left == 0 {
-		return float64(n.Leaf)
+		return n.Leaf
 	}
 	if known>>n.Feature&1 == 1 {
-		if goesRight(t, n, row) {
-			return coalitionValue(t, n.Right, row, known)
+		if goesRight(f, t, n, row) {
+			return coalitionValue(f, t, n.Right, row, known)
 		}
-		return coalitionValue(t, n.Left, row, known)
+		return coalitionValue(f, t, n.Left, row, known)
 	}
-	return shareOf(t, n, n.Left)*coalitionValue(t, n.Left, row, known) +
-		shareOf(t, n, n.Right)*coalitionValue(t, n.Right, row, known)
+	return shareOf(t, n, n.Left)*coalitionValue(f, t, n.Left, row, known) +
+		shareOf(t, n, n.Right)*coalitionValue(f, t, n.Right, row, known)
 }
 
 // shapleyByDefinition adds the tree's Shapley values over all 2^F coalitions to phi, the bias last.
-func shapleyByDefinition(t *forest.Tree, row, phi []float64) {
-	f := len(row)
-	value := make([]float64, 1<<f)
+func shapleyByDefinition(f *forest.Forest, t *forest.Tree, row, phi []float64) {
+	features := len(row)
+	value := make([]float64, 1<<features)
 	for s := range value {
-		value[s] = coalitionValue(t, 0, row, uint(s))
+		value[s] = coalitionValue(f, t, 0, row, uint(s))
 	}
-	weight := make([]float64, f) // of a coalition by its size: s! (f-s-1)! / f!
+	weight := make([]float64, features) // of a coalition by its size: s! (f-s-1)! / f!
 	for s := range weight {
-		weight[s] = math.Gamma(float64(s+1)) * math.Gamma(float64(f-s)) / math.Gamma(float64(f+1))
+		weight[s] = math.Gamma(float64(s+1)) * math.Gamma(float64(features-s)) / math.Gamma(float64(features+1))
 	}
 	for s := range value {
-		for i := range f {
+		for i := range features {
 			if s>>i&1 == 0 {
 				phi[i] += weight[bits.OnesCount(uint(s))] * (value[s|1<<i] - value[s])
 			}
 		}
 	}
-	phi[f] += value[0]
+	phi[features] += value[0]
 }
 
 // A pathElement is one distinct feature on the path, -1 for the root's: the share of the paths that
@@ -81,12 +97,12 @@ type pathElement struct {
 }
 
 // shapleyByRecursion adds the tree's Shapley values to phi, the bias last.
-func shapleyByRecursion(t *forest.Tree, row, phi []float64) {
-	recurse(t, 0, row, phi, nil, 1, 1, -1)
-	phi[len(row)] += coalitionValue(t, 0, row, 0)
+func shapleyByRecursion(f *forest.Forest, t *forest.Tree, row, phi []float64) {
+	recurse(f, t, 0, row, phi, nil, 1, 1, -1)
+	phi[len(row)] += coalitionValue(f, t, 0, row, 0)
 }
 
-func recurse(t *forest.Tree, node int32, row, phi []float64, above []pathElement, zero, one float64, feature int32) {
+func recurse(f *forest.Forest, t *forest.Tree, node int32, row, phi []float64, above []pathElement, zero, one float64, feature int32) {
 	path := extend(above, zero, one, feature)
 	n := &t.Nodes[node]
 	if n.Left == 0 {
@@ -95,12 +111,12 @@ func recurse(t *forest.Tree, node int32, row, phi []float64, above []pathElement
 			for _, e := range unwind(path, i) {
 				weight += e.weight
 			}
-			phi[path[i].feature] += weight * (path[i].one - path[i].zero) * float64(n.Leaf)
+			phi[path[i].feature] += weight * (path[i].one - path[i].zero) * n.Leaf
 		}
 		return
 	}
 	hot, cold := n.Left, n.Right
-	if goesRight(t, n, row) {
+	if goesRight(f, t, n, row) {
 		hot, cold = cold, hot
 	}
 	zero, one = 1, 1
@@ -111,8 +127,8 @@ func recurse(t *forest.Tree, node int32, row, phi []float64, above []pathElement
 			break
 		}
 	}
-	recurse(t, hot, row, phi, path, zero*shareOf(t, n, hot), one, n.Feature)
-	recurse(t, cold, row, phi, path, zero*shareOf(t, n, cold), 0, n.Feature)
+	recurse(f, t, hot, row, phi, path, zero*shareOf(t, n, hot), one, n.Feature)
+	recurse(f, t, cold, row, phi, path, zero*shareOf(t, n, cold), 0, n.Feature)
 }
 
 func extend(above []pathElement, zero, one float64, feature int32) []pathElement {

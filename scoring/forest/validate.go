@@ -16,7 +16,7 @@ const (
 
 // Validate checks every invariant that scoring relies on: shapes, child indices that form a tree no
 // deeper than [MaxDepth], features and groups in range, sorted category sets, finite leaves,
-// covers in all nodes or in none, and leaves that cannot add up beyond float32.
+// covers in all nodes or in none, and leaves that cannot add up beyond the forest's floating point.
 func (f *Forest) Validate() error {
 	if err := f.validateShape(); err != nil {
 		return fmt.Errorf("forest: %w", err)
@@ -24,21 +24,24 @@ func (f *Forest) Validate() error {
 	covers := f.hasCovers()
 	reach := make([]float64, f.NumGroup) // the largest margin that each group's leaves can add up to
 	for g, b := range f.Base {
-		reach[g] = math.Abs(float64(b))
+		reach[g] = math.Abs(b)
 	}
 	for i := range f.Trees {
 		t := &f.Trees[i]
 		if t.Group < 0 || t.Group >= f.NumGroup {
 			return fmt.Errorf("forest: tree %d: group %d is not below the %d groups", i, t.Group, f.NumGroup)
 		}
-		if err := t.validate(f.NumFeature, covers); err != nil {
+		if err := f.validateTree(t, covers); err != nil {
 			return fmt.Errorf("forest: tree %d: %w", i, err)
 		}
 		reach[t.Group] += t.largestLeaf()
 	}
 	for g, r := range reach {
-		if !(r < math.MaxFloat32) {
+		if !f.Wide && !(r < math.MaxFloat32) {
 			return fmt.Errorf("forest: the leaves of group %d can add up to more than a float32 holds", g)
+		}
+		if !(r < math.MaxFloat64) {
+			return fmt.Errorf("forest: the leaves of group %d can add up to more than a float64 holds", g)
 		}
 	}
 	return nil
@@ -58,20 +61,23 @@ func (f *Forest) validateShape() error {
 		return fmt.Errorf("kinds of %d features for %d features", len(f.Categorical), f.NumFeature)
 	case len(f.Base) != f.NumGroup:
 		return fmt.Errorf("%d base margins for %d groups", len(f.Base), f.NumGroup)
-	case f.Link > Softmax:
+	case f.Link > SignedSquare:
 		return fmt.Errorf("unknown link %d", f.Link)
 	case f.Link == Sigmoid && f.NumGroup != 1:
 		return fmt.Errorf("a sigmoid over %d groups; it takes one", f.NumGroup)
 	}
+	if err := f.validateKind(); err != nil {
+		return err
+	}
 	for g, b := range f.Base {
-		if !finite(b) {
+		if !finite(b) || !f.holds(b) {
 			return fmt.Errorf("the base margin of group %d is not finite", g)
 		}
 	}
 	return nil
 }
 
-func (t *Tree) validate(numFeature int, covers bool) error {
+func (f *Forest) validateTree(t *Tree, covers bool) error {
 	switch {
 	case len(t.Nodes) == 0:
 		return errors.New("no nodes")
@@ -88,8 +94,11 @@ func (t *Tree) validate(numFeature int, covers bool) error {
 	depth[0] = 1
 	for i := range t.Nodes {
 		n := &t.Nodes[i]
-		if err := n.validate(numFeature, len(t.Sets), covers); err != nil {
+		if err := n.validate(f.NumFeature, len(t.Sets), covers); err != nil {
 			return fmt.Errorf("node %d: %w", i, err)
+		}
+		if !f.holds(n.Threshold) || !f.holds(n.Leaf) {
+			return fmt.Errorf("node %d: it has a number that is no float32", i)
 		}
 		if depth[i] == 0 {
 			return fmt.Errorf("node %d: no earlier node is its parent", i)
@@ -110,7 +119,7 @@ func (t *Tree) validate(numFeature int, covers bool) error {
 			depth[c] = depth[i] + 1
 		}
 	}
-	return nil
+	return f.validateLinear(t)
 }
 
 func (n *Node) validate(numFeature, numSets int, covers bool) error {
@@ -130,9 +139,11 @@ func (n *Node) validate(numFeature, numSets int, covers bool) error {
 		return fmt.Errorf("feature %d is not below the %d features", n.Feature, numFeature)
 	case n.Set < -1 || int(n.Set) >= numSets:
 		return fmt.Errorf("category set %d is not below the %d sets", n.Set, numSets)
-	case n.Set < 0 && math.IsNaN(float64(n.Threshold)):
+	case n.Set < 0 && math.IsNaN(n.Threshold):
 		// It may be infinite: XGBoost writes that where a split only parts missing values from the others.
 		return errors.New("its threshold is not a number")
+	case n.Missing > MissingNone:
+		return fmt.Errorf("unknown kind %d of missing values", n.Missing)
 	}
 	return nil
 }
@@ -153,12 +164,12 @@ func (t *Tree) largestLeaf() float64 {
 	largest := 0.0
 	for i := range t.Nodes {
 		if n := &t.Nodes[i]; n.Left == 0 {
-			largest = max(largest, math.Abs(float64(n.Leaf)))
+			largest = max(largest, math.Abs(n.Leaf))
 		}
 	}
 	return largest
 }
 
-func finite(v float32) bool {
-	return !math.IsNaN(float64(v)) && !math.IsInf(float64(v), 0)
+func finite(v float64) bool {
+	return !math.IsNaN(v) && !math.IsInf(v, 0)
 }

@@ -11,7 +11,7 @@ import (
 // stump is a valid forest of one split, for tests that break it.
 func stump() forest.Forest {
 	return forest.Forest{
-		NumFeature: 2, NumGroup: 1, Base: []float32{0}, Link: forest.Sigmoid,
+		NumFeature: 2, NumGroup: 1, Base: []float64{0}, Link: forest.Sigmoid,
 		Trees: []forest.Tree{{Nodes: []forest.Node{
 			{Feature: 1, Left: 1, Right: 2, Set: -1, Threshold: 0.5, Cover: 10},
 			{Set: -1, Leaf: -1, Cover: 6},
@@ -37,8 +37,16 @@ func chain(depth int) forest.Forest {
 	return f
 }
 
+// linear is a wide stump whose node at is a linear leaf.
+func linear(at int32, l forest.Linear) forest.Forest {
+	f := stump()
+	f.Wide = true
+	f.Trees[0].Linear = map[int32]forest.Linear{at: l}
+	return f
+}
+
 func TestValidate(t *testing.T) {
-	nan, inf := float32(math.NaN()), float32(math.Inf(1))
+	nan, inf := math.NaN(), math.Inf(1)
 	tests := []struct {
 		name    string
 		corrupt func(f *forest.Forest)
@@ -58,7 +66,7 @@ func TestValidate(t *testing.T) {
 		{"base margins", func(f *forest.Forest) { f.Base = nil }, "0 base margins"},
 		{"base NaN", func(f *forest.Forest) { f.Base[0] = nan }, "base margin of group 0"},
 		{"link", func(f *forest.Forest) { f.Link = 9 }, "unknown link"},
-		{"sigmoid of two", func(f *forest.Forest) { f.NumGroup, f.Base = 2, []float32{0, 0} }, "sigmoid"},
+		{"sigmoid of two", func(f *forest.Forest) { f.NumGroup, f.Base = 2, []float64{0, 0} }, "sigmoid"},
 		{"group", func(f *forest.Forest) { f.Trees[0].Group = 1 }, "group 1"},
 		{"no nodes", func(f *forest.Forest) { f.Trees[0].Nodes = nil }, "no nodes"},
 		{"one child", func(f *forest.Forest) { f.Trees[0].Nodes[0].Right = 0 }, "one child"},
@@ -76,9 +84,36 @@ func TestValidate(t *testing.T) {
 		{"infinite leaf", func(f *forest.Forest) { f.Trees[0].Nodes[1].Leaf = inf }, "leaf value"},
 		{"leaf", func(f *forest.Forest) { f.Trees[0].Nodes[2].Leaf = nan }, "leaf value"},
 		{"leaves that overflow", func(f *forest.Forest) {
-			f.Trees[0].Nodes[1].Leaf = 2e38
+			f.Trees[0].Nodes[1].Leaf = 0x1p127
 			f.Trees = append(f.Trees, f.Trees[0])
 		}, "more than a float32"},
+		{"float64 leaf", func(f *forest.Forest) { f.Trees[0].Nodes[1].Leaf = 0.1 }, "no float32"},
+		{"float64 threshold", func(f *forest.Forest) { f.Trees[0].Nodes[0].Threshold = 0.1 }, "no float32"},
+		{"float64 base", func(f *forest.Forest) { f.Base[0] = 0.1 }, "base margin of group 0"},
+		{"wide", func(f *forest.Forest) { f.Wide, f.Base[0], f.Trees[0].Nodes[1].Leaf = true, 0.1, 1e300 }, ""},
+		{"wide leaves that overflow", func(f *forest.Forest) {
+			f.Wide, f.Trees[0].Nodes[1].Leaf = true, 1e308
+			f.Trees = append(f.Trees, f.Trees[0])
+		}, "more than a float64"},
+		{"narrow exponential", func(f *forest.Forest) { f.Link = forest.Exp }, "wide"},
+		{"narrow divisor", func(f *forest.Forest) { f.Divisor = 2 }, "wide"},
+		{"divisor", func(f *forest.Forest) { f.Wide, f.Divisor = true, -1 }, "divisor"},
+		{"steepness", func(f *forest.Forest) { f.Wide, f.Steepness = true, nan }, "steepness"},
+		{"missing", func(f *forest.Forest) { f.Trees[0].Nodes[0].Missing = 3 }, "missing"},
+		{"linear", func(f *forest.Forest) {
+			*f = linear(1, forest.Linear{Features: []int32{1}, Coefficients: []float64{2}})
+		}, ""},
+		{"narrow linear", func(f *forest.Forest) { *f = linear(1, forest.Linear{}); f.Wide = false }, "wide"},
+		{"linear split", func(f *forest.Forest) { *f = linear(0, forest.Linear{}) }, "node 0"},
+		{"linear beyond", func(f *forest.Forest) { *f = linear(3, forest.Linear{}) }, "node 3"},
+		{"linear constant", func(f *forest.Forest) { *f = linear(1, forest.Linear{Constant: inf}) }, "constant"},
+		{"linear coefficients", func(f *forest.Forest) { *f = linear(1, forest.Linear{Features: []int32{1}}) }, "0 coefficients"},
+		{"linear feature", func(f *forest.Forest) {
+			*f = linear(1, forest.Linear{Features: []int32{2}, Coefficients: []float64{1}})
+		}, "feature 2"},
+		{"linear coefficient", func(f *forest.Forest) {
+			*f = linear(1, forest.Linear{Features: []int32{0}, Coefficients: []float64{nan}})
+		}, "coefficient"},
 		{"cover NaN", func(f *forest.Forest) { f.Trees[0].Nodes[1].Cover = nan }, "cover"},
 		{"cover negative", func(f *forest.Forest) { f.Trees[0].Nodes[1].Cover = -2 }, "cover"},
 		{"cover in some nodes", func(f *forest.Forest) { f.Trees[0].Nodes[0].Cover = forest.NoCover }, "it has a cover and other"},

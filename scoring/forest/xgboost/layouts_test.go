@@ -49,7 +49,7 @@ func TestNumbersRoundOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := f.Trees[0].Nodes[0].Threshold, math.Nextafter32(1, 2); got != want {
+	if got, want := f.Trees[0].Nodes[0].Threshold, float64(math.Nextafter32(1, 2)); got != want {
 		t.Errorf("threshold %v, want %v", got, want)
 	}
 }

@@ -92,7 +92,10 @@ func readParameters(learner value, clamps bool, f *forest.Forest) error {
 	if f.Link != forest.Softmax && f.NumGroup != 1 {
 		return objective.errorf("%s has %d classes; it takes none", f.Objective, f.NumGroup)
 	}
-	f.Base, err = baseMargins(params, clamps, f)
+	base, err := baseMargins(params, clamps, f)
+	for _, b := range base {
+		f.Base = append(f.Base, float64(b))
+	}
 	return err
 }
 

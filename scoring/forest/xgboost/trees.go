@@ -195,10 +195,10 @@ func (c *columns) node(t *forest.Tree, i, from int, f *forest.Forest) error {
 	n := &t.Nodes[i]
 	n.Set, n.Cover = -1, forest.NoCover
 	if c.cover != nil {
-		n.Cover = float32(c.cover[from])
+		n.Cover = float64(float32(c.cover[from]))
 	}
 	if c.left[from] < 0 {
-		n.Leaf = float32(c.condition[from])
+		n.Leaf = float64(float32(c.condition[from]))
 		return nil
 	}
 	feature := c.feature[from]
@@ -211,7 +211,7 @@ func (c *columns) node(t *forest.Tree, i, from int, f *forest.Forest) error {
 		return c.source.errorf("node %d has either a category set or the type of a categorical split, not both", from)
 	}
 	if !ok {
-		n.Threshold = float32(c.condition[from])
+		n.Threshold = float64(float32(c.condition[from]))
 		return nil
 	}
 	if f.Categories != nil && f.Categories[feature] != nil && len(set) > 0 && int(set[len(set)-1]) >= len(f.Categories[feature]) {
