@@ -22,24 +22,35 @@ type golden string
 
 func goldens(tb testing.TB) []golden {
 	tb.Helper()
-	models, err := filepath.Glob(filepath.Join(testdata, "*", "model.ubj"))
-	if err != nil || len(models) < 9 {
-		tb.Fatalf("%d golden models in %s, want 9 or more (%v)", len(models), testdata, err)
+	folders, err := filepath.Glob(filepath.Join(testdata, "*", "rows.csv"))
+	if err != nil || len(folders) < 9 {
+		tb.Fatalf("%d golden models in %s, want 9 or more (%v)", len(folders), testdata, err)
 	}
-	out := make([]golden, len(models))
-	for i, m := range models {
+	out := make([]golden, len(folders))
+	for i, m := range folders {
 		out[i] = golden(filepath.Base(filepath.Dir(m)))
 	}
 	return out
 }
 
-func (g golden) load(tb testing.TB) (f *forest.Forest, rows []float64) {
+// model returns the bytes of one of the golden's model files; those it has hold the same model.
+func (g golden) model(tb testing.TB) []byte {
 	tb.Helper()
-	data, err := os.ReadFile(filepath.Join(testdata, string(g), "model.ubj"))
+	files, err := filepath.Glob(filepath.Join(testdata, string(g), "model.*"))
+	if err != nil || len(files) == 0 {
+		tb.Fatalf("%s has no model file (%v)", g, err)
+	}
+	data, err := os.ReadFile(files[len(files)-1])
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if f, err = xgboost.Load(data, xgboost.Options{}); err != nil {
+	return data
+}
+
+func (g golden) load(tb testing.TB) (f *forest.Forest, rows []float64) {
+	tb.Helper()
+	f, err := xgboost.Load(g.model(tb), xgboost.Options{})
+	if err != nil {
 		tb.Fatal(err)
 	}
 	for _, record := range g.records(tb, "rows.csv") {

@@ -24,20 +24,24 @@ func margins(e scoring.Engine, f *forest.Forest, rows []float64) []float64 {
 	return out
 }
 
-// TestBothEnginesTakeTheSameLeaves: sums of these leaves are exact, so a single wrong turn shows.
-func TestBothEnginesTakeTheSameLeaves(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		f := drawForest(t)
-		e, err := leaves.New(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		rows := drawRows(t, f)
-		got, want := margins(e, f, rows), margins(f, f, rows)
-		if !slices.Equal(got, want) {
-			t.Fatalf("rows %v: margins %v, the forest has %v", rows, got, want)
-		}
-	})
+func TestBothEnginesTakeTheSameLeaves(t *testing.T) { rapid.Check(t, bothEnginesTakeTheSameLeaves) }
+
+func FuzzBothEnginesTakeTheSameLeaves(f *testing.F) {
+	f.Fuzz(rapid.MakeFuzz(bothEnginesTakeTheSameLeaves))
+}
+
+// bothEnginesTakeTheSameLeaves: sums of these leaves are exact, so a single wrong turn shows.
+func bothEnginesTakeTheSameLeaves(t *rapid.T) {
+	f := drawForest(t)
+	e, err := leaves.New(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := drawRows(t, f)
+	got, want := margins(e, f, rows), margins(f, f, rows)
+	if !slices.Equal(got, want) {
+		t.Fatalf("rows %v: margins %v, the forest has %v", rows, got, want)
+	}
 }
 
 // stump is a tree of one split: left is 1, right is 2.
