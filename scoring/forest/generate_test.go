@@ -12,14 +12,30 @@ import (
 // grid holds the thresholds of generated forests, and so the values at which rows are on the edge.
 var grid = []float32{float32(math.Inf(-1)), -math.MaxFloat32, -2.5, -1, -1e-35, -1e-45, 0, 1e-45, 1e-35, 0.25, 0.5, 0.75, 1, 3, 1e30}
 
+// missings are the kinds of missing values that a forest's splits are drawn from.
+func missings(f *forest.Forest) []forest.Missing {
+	if f.Wide || f.LessEqual {
+		return []forest.Missing{forest.MissingNaN, forest.MissingZero, forest.MissingNone}
+	}
+	return []forest.Missing{forest.MissingNaN}
+}
+
 // drawForest generates a forest of every shape the loaders can make; with linear leaves it does not explain.
 func drawForest(t *rapid.T, maxFeatures, maxDepth int, linear bool) *forest.Forest {
-	f := forest.Forest{
-		NumFeature: rapid.IntRange(1, maxFeatures).Draw(t, "features"),
-		NumGroup:   rapid.IntRange(1, 3).Draw(t, "groups"),
-	}
-	f.Wide = linear || rapid.Bool().Draw(t, "wide")
-	f.LessEqual = rapid.Bool().Draw(t, "less or equal")
+	return growForest(t, forest.Forest{
+		Wide:      linear || rapid.Bool().Draw(t, "wide"),
+		LessEqual: rapid.Bool().Draw(t, "less or equal"),
+	}, maxFeatures, maxDepth, linear)
+}
+
+// drawPlainForest generates a forest of every shape that kernels and pattern tables are made for.
+func drawPlainForest(t *rapid.T, maxFeatures, maxDepth int) *forest.Forest {
+	return growForest(t, forest.Forest{}, maxFeatures, maxDepth, false)
+}
+
+func growForest(t *rapid.T, f forest.Forest, maxFeatures, maxDepth int, linear bool) *forest.Forest {
+	f.NumFeature = rapid.IntRange(1, maxFeatures).Draw(t, "features")
+	f.NumGroup = rapid.IntRange(1, 3).Draw(t, "groups")
 	f.Link = forest.Identity
 	for range f.NumGroup {
 		f.Base = append(f.Base, drawNumber(t, f.Wide, "base"))
@@ -56,7 +72,7 @@ func drawTree(t *rapid.T, f *forest.Forest, depth int) forest.Tree {
 			Threshold:   float64(rapid.SampledFrom(grid).Draw(t, "threshold")),
 			Cover:       cover,
 			DefaultLeft: rapid.Bool().Draw(t, "default left"),
-			Missing:     rapid.SampledFrom([]forest.Missing{forest.MissingNaN, forest.MissingZero, forest.MissingNone}).Draw(t, "missing"),
+			Missing:     rapid.SampledFrom(missings(f)).Draw(t, "missing"),
 		}
 		if f.Wide && rapid.Bool().Draw(t, "between float32") {
 			n.Threshold = math.Nextafter(n.Threshold, 0)

@@ -49,7 +49,7 @@ func (s shape) forest(tb rapid.TB) (*forest.Forest, *grower) {
 	}
 	d := forest.Forest{NumFeature: s.features, NumGroup: s.groups, Link: forest.Identity}
 	for range s.groups {
-		d.Base = append(d.Base, g.Float32()-0.5)
+		d.Base = append(d.Base, float64(g.Float32()-0.5))
 	}
 	for range s.trees {
 		t := forest.Tree{Group: g.IntN(s.groups)}
@@ -71,14 +71,14 @@ func (s shape) forest(tb rapid.TB) (*forest.Forest, *grower) {
 // block's depth only one child goes on, so that depth does not cost 2^depth nodes.
 func (g *grower) grow(t *forest.Tree, depth int) int32 {
 	at := int32(len(t.Nodes))
-	t.Nodes = append(t.Nodes, forest.Node{Set: -1, Leaf: g.Float32() - 0.5, Cover: forest.NoCover})
+	t.Nodes = append(t.Nodes, forest.Node{Set: -1, Leaf: float64(g.Float32() - 0.5), Cover: forest.NoCover})
 	if depth == 0 || g.ragged && at > 0 && g.IntN(4) == 0 {
 		return at
 	}
 	feature := g.next % g.features
 	pool := g.pools[feature]
 	n := forest.Node{
-		Feature: int32(feature), Set: -1, Threshold: pool[g.next/g.features%len(pool)],
+		Feature: int32(feature), Set: -1, Threshold: float64(pool[g.next/g.features%len(pool)]),
 		DefaultLeft: g.sides && g.IntN(2) == 0, Cover: forest.NoCover,
 	}
 	g.next++

@@ -87,7 +87,7 @@ var rowCounts = []int{0, 1, 2, 3, 4, 5, 15, 16, 17, 27, 28, 29, 63, 64, 65, 131}
 
 func TestKernelsGiveTheBitsOfAWalk(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		f := drawForest(t, 5, 10)
+		f := drawPlainForest(t, 5, 10)
 		rows := drawRows(t, f)
 		compareKernels(t, f, rows, len(rows)/f.NumFeature)
 	})
@@ -185,7 +185,7 @@ func TestWithKernelRefuses(t *testing.T) {
 
 // TestForestOfManySetsIsWalked makes each split's set a column of its own, more than a quantised row has.
 func TestForestOfManySetsIsWalked(t *testing.T) {
-	d := forest.Forest{NumFeature: 1, NumGroup: 1, Base: []float32{0}}
+	d := forest.Forest{NumFeature: 1, NumGroup: 1, Base: []float64{0}}
 	for i := range uint32(16_385) {
 		d.Trees = append(d.Trees, forest.Tree{Sets: [][]uint32{{i}}, Nodes: []forest.Node{
 			{Left: 1, Right: 2, Cover: forest.NoCover},

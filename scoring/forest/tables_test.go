@@ -60,7 +60,7 @@ func sameBits(a, b []float64) bool {
 
 func checkContributionsOfAnyForest(t *rapid.T) {
 	// Up to 8 features, an entry's lanes are the features; beyond, each tree counts its own.
-	f := drawForest(t, rapid.SampledFrom([]int{8, 9, 20, 80}).Draw(t, "most features"), 6)
+	f := drawPlainForest(t, rapid.SampledFrom([]int{8, 9, 20, 80}).Draw(t, "most features"), 6)
 	checkTables(t, f, drawRows(t, f))
 }
 
@@ -144,9 +144,9 @@ func TestTablesDoNotDependOnTheNumberOfCPUs(t *testing.T) {
 func TestHugeLeavesAreExplained(t *testing.T) {
 	d := stump()
 	for i := range d.Trees[0].Nodes {
-		d.Trees[0].Nodes[i].Leaf = 3e38
+		d.Trees[0].Nodes[i].Leaf = math.MaxFloat32 / 2
 	}
-	d.Trees[0].Nodes[1].Leaf = -3e38
+	d.Trees[0].Nodes[1].Leaf = -math.MaxFloat32 / 2
 	f, err := forest.New(d)
 	if err != nil {
 		t.Fatal(err)

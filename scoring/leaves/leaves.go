@@ -84,13 +84,13 @@ func (e *Engine) MarginsTo(dst, rows []float64) {
 	defer e.scratch.Put(row)
 	for ; len(rows) > 0; dst, rows = dst[groups:], rows[width:] {
 		for i, x := range rows[:width] {
-			(*row)[i] = e.columns[i].value(x)
+			(*row)[i] = e.columns[i].value(x, e.forest.Wide)
 		}
 		if err := e.ensemble.Predict(*row, 0, dst[:groups]); err != nil {
 			panic(fmt.Sprintf("leaves: %v", err)) // it can only be the shapes, which fit
 		}
 		for i, base := range e.forest.Base {
-			dst[i] += float64(base)
+			dst[i] += base
 		}
 	}
 }

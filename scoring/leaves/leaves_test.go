@@ -53,37 +53,40 @@ func stump(n forest.Node, sets ...[]uint32) forest.Tree {
 	return forest.Tree{Nodes: []forest.Node{n, left, right}, Sets: sets}
 }
 
-// TestAThresholdParts holds the rule of thresholds to values one step away, in each direction of a missing value.
+// TestAThresholdParts holds the rule of thresholds to values one step away, in each arithmetic and for each kind of missing value.
 func TestAThresholdParts(t *testing.T) {
-	inf := math.Inf(1)
-	for _, defaultLeft := range []bool{false, true} {
-		for _, threshold := range grid {
-			tree := stump(forest.Node{Set: -1, Threshold: threshold, DefaultLeft: defaultLeft})
-			f := &forest.Forest{NumFeature: 1, NumGroup: 1, Base: []float32{0}, Trees: []forest.Tree{tree}}
+	for kind := range 24 {
+		wide, lessEqual, defaultLeft := kind&1 != 0, kind&2 != 0, kind&4 != 0
+		missing := []forest.Missing{forest.MissingNaN, forest.MissingZero, forest.MissingNone}[kind/8]
+		for _, single := range append(grid, 1e-35) {
+			threshold := float64(single)
+			tree := stump(forest.Node{Set: -1, Threshold: threshold, DefaultLeft: defaultLeft, Missing: missing})
+			f := &forest.Forest{NumFeature: 1, NumGroup: 1, Wide: wide, LessEqual: lessEqual, Base: []float64{0}, Trees: []forest.Tree{tree}}
 			e, err := leaves.New(f)
 			if err != nil {
 				t.Fatal(err)
 			}
-			x := float64(threshold)
-			rows := []float64{
-				x, float64(math.Nextafter32(threshold, float32(-inf))), float64(math.Nextafter32(threshold, float32(inf))),
-				math.Nextafter(x, -inf), math.Nextafter(x, inf), math.NaN(), 0, -inf, inf,
-			}
+			rows := []float64{threshold, math.NaN(), 0, -inf, inf, forest.ZeroBound, -forest.ZeroBound, 1e-35, -1e-35}
+			rows = append(rows, float64(math.Nextafter32(single, float32(-inf))), float64(math.Nextafter32(single, float32(inf))))
+			rows = append(rows, math.Nextafter(threshold, -inf), math.Nextafter(threshold, inf))
 			got := margins(e, f, rows)
 			if want := margins(f, f, rows); !slices.Equal(got, want) {
-				t.Errorf("threshold %v, rows %v: margins %v, the forest has %v", threshold, rows, got, want)
+				t.Errorf("wide %t, less or equal %t, missing kind %d, threshold %v, rows %v: margins %v, the forest has %v",
+					wide, lessEqual, missing, threshold, rows, got, want)
 			}
-			if missing := map[bool]float64{true: 1, false: 2}[defaultLeft]; got[5] != missing {
-				t.Errorf("threshold %v: a missing value scores %v, want %v", threshold, got[5], missing)
+			if side := map[bool]float64{true: 1, false: 2}[defaultLeft]; missing != forest.MissingNone && got[1] != side {
+				t.Errorf("threshold %v: a missing value scores %v, want %v", threshold, got[1], side)
 			}
 		}
 	}
 }
 
+var inf = math.Inf(1)
+
 // TestTheLargestCategoryIsToldFromItsNeighbours: there float32 ends, and so do the forest's sets.
 func TestTheLargestCategoryIsToldFromItsNeighbours(t *testing.T) {
 	for _, set := range [][]uint32{{forest.MaxCategory}, {0, forest.MaxCategory - 1}} {
-		f := &forest.Forest{NumFeature: 1, NumGroup: 1, Base: []float32{0}, Trees: []forest.Tree{stump(forest.Node{}, set)}}
+		f := &forest.Forest{NumFeature: 1, NumGroup: 1, Base: []float64{0}, Trees: []forest.Tree{stump(forest.Node{}, set)}}
 		e, err := leaves.New(f)
 		if err != nil {
 			t.Fatal(err)
@@ -100,7 +103,10 @@ func TestWhatCannotBeTranscodedNamesTheTree(t *testing.T) {
 	number := stump(forest.Node{Set: -1, Threshold: 1})
 	category := stump(forest.Node{Set: 0}, []uint32{1})
 	wide := stump(forest.Node{Set: 0}, []uint32{1, forest.MaxCategory})
-	uneven := forest.Forest{NumFeature: 1, NumGroup: forest.MaxGroups, Base: make([]float32, forest.MaxGroups)}
+	linear, zero, zeroCategory := stump(number.Nodes[0]), stump(number.Nodes[0]), stump(category.Nodes[0], []uint32{1})
+	linear.Linear = map[int32]forest.Linear{1: {Constant: 1, Features: []int32{0}, Coefficients: []float64{2}}}
+	zero.Nodes[0].Missing, zeroCategory.Nodes[0].Missing = forest.MissingZero, forest.MissingZero
+	uneven := forest.Forest{NumFeature: 1, NumGroup: forest.MaxGroups, Base: make([]float64, forest.MaxGroups)}
 	for _, tt := range []struct {
 		name   string
 		forest forest.Forest
@@ -108,9 +114,12 @@ func TestWhatCannotBeTranscodedNamesTheTree(t *testing.T) {
 		tree   int
 		reason string
 	}{
-		{"a feature of both kinds", forest.Forest{NumFeature: 1, NumGroup: 1, Base: []float32{0}}, []forest.Tree{number, number, category}, 2, "by category"},
-		{"bit sets of many words", forest.Forest{NumFeature: 1, NumGroup: 1, Base: []float32{0}}, slices.Repeat([]forest.Tree{wide}, 9), 7, "bit sets"},
+		{"a feature of both kinds", forest.Forest{NumFeature: 1, NumGroup: 1, Base: []float64{0}}, []forest.Tree{number, number, category}, 2, "as a category"},
+		{"bit sets of many words", forest.Forest{NumFeature: 1, NumGroup: 1, Base: []float64{0}}, slices.Repeat([]forest.Tree{wide}, 9), 7, "bit sets"},
 		{"groups that must be filled up", uneven, slices.Repeat([]forest.Tree{number}, 300), 256, "groups"},
+		{"linear leaves", forest.Forest{NumFeature: 1, NumGroup: 1, Wide: true, Base: []float64{0}}, []forest.Tree{number, linear}, 1, "linear"},
+		{"zero missing at one split only", forest.Forest{NumFeature: 1, NumGroup: 1, Base: []float64{0}}, []forest.Tree{number, zero}, 1, "zero missing"},
+		{"a category of which zero is missing", forest.Forest{NumFeature: 1, NumGroup: 1, Base: []float64{0}}, []forest.Tree{zeroCategory}, 0, "than NaN"},
 	} {
 		tt.forest.Trees = tt.trees
 		_, err := leaves.New(&tt.forest)
@@ -121,13 +130,13 @@ func TestWhatCannotBeTranscodedNamesTheTree(t *testing.T) {
 	}
 	broken := number
 	broken.Nodes = broken.Nodes[:2]
-	if _, err := leaves.New(&forest.Forest{NumFeature: 1, NumGroup: 1, Base: []float32{0}, Trees: []forest.Tree{broken}}); err == nil {
+	if _, err := leaves.New(&forest.Forest{NumFeature: 1, NumGroup: 1, Base: []float64{0}, Trees: []forest.Tree{broken}}); err == nil {
 		t.Error("a tree with a child that is not there was taken")
 	}
 }
 
 func TestShapesThatDoNotFitPanic(t *testing.T) {
-	e, err := leaves.New(&forest.Forest{NumFeature: 2, NumGroup: 1, Base: []float32{0}})
+	e, err := leaves.New(&forest.Forest{NumFeature: 2, NumGroup: 1, Base: []float64{0}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +158,7 @@ func TestShapesThatDoNotFitPanic(t *testing.T) {
 
 // TestOneEngineServesManyGoroutines is for the race detector, and shows that blocks of a call do not mix with another's.
 func TestOneEngineServesManyGoroutines(t *testing.T) {
-	for _, g := range goldens(t) {
+	for _, g := range []golden{"../forest/xgboost/testdata/partition", "../forest/xgboost/testdata/multiclass", "../forest/lightgbm/testdata/categories"} {
 		f, rows := g.load(t)
 		e, err := leaves.New(f)
 		if err != nil {
@@ -171,7 +180,7 @@ func TestOneEngineServesManyGoroutines(t *testing.T) {
 }
 
 func TestMarginsDoNotAllocate(t *testing.T) {
-	f, rows := golden("partition").load(t)
+	f, rows := golden("../forest/xgboost/testdata/partition").load(t)
 	e, err := leaves.New(f)
 	if err != nil {
 		t.Fatal(err)

@@ -19,6 +19,7 @@ const (
 // The library adds tree i to group i modulo the number of groups, so each group's trees are dealt out in their order, and
 // trees of a single 0 fill up the groups that have fewer.
 type transcoder struct {
+	forest *forest.Forest
 	groups [][]*forest.Tree
 	rounds int // trees of a group, those that fill it up included
 	next   int
@@ -28,10 +29,13 @@ type transcoder struct {
 }
 
 func newTranscoder(f *forest.Forest) (*transcoder, error) {
-	t := &transcoder{groups: make([][]*forest.Tree, f.NumGroup), rounds: 1}
+	t := &transcoder{forest: f, groups: make([][]*forest.Tree, f.NumGroup), rounds: 1}
 	words := 0
 	for i := range f.Trees {
 		tree := &f.Trees[i]
+		if tree.Linear != nil {
+			return nil, &TreeError{i, "it has linear leaves, of which the library knows the constant only"}
+		}
 		t.groups[tree.Group] = append(t.groups[tree.Group], tree)
 		t.rounds = max(t.rounds, len(t.groups[tree.Group]))
 		if t.rounds > maxTrees/f.NumGroup {
@@ -84,7 +88,7 @@ func (t *transcoder) nextTree() {
 	group, round := t.groups[t.next%len(t.groups)], t.next/len(t.groups)
 	t.tree.reset()
 	if round < len(group) {
-		t.tree.add(group[round])
+		t.tree.add(t.forest, group[round])
 	} else {
 		t.tree.addLeaf(0)
 	}

@@ -8,12 +8,24 @@ import (
 	"github.com/trendbuy/riskscorer/scoring/forest"
 )
 
-// The bits of a split's decision_type.
+// The bits of a split's decision_type. Above them is the missing type.
 const (
 	decisionCategorical = 1 << 0
 	decisionDefaultLeft = 1 << 1
-	decisionMissingNaN  = 2 << 2
+	missingShift        = 2
 )
+
+// missingType returns the bits of a decision_type that say which values are missing.
+func missingType(m forest.Missing) int {
+	switch m {
+	case forest.MissingNone:
+		return 0 << missingShift
+	case forest.MissingZero:
+		return 1 << missingShift
+	default:
+		return 2 << missingShift
+	}
+}
 
 // treeText gathers the lists of one tree's text. Splits and leaves are numbered apart, each in the order of the nodes.
 type treeText struct {
@@ -36,8 +48,8 @@ func (t *treeText) reset() {
 	t.boundaries = append(t.boundaries, '0')
 }
 
-// add adds the nodes of a tree.
-func (t *treeText) add(tree *forest.Tree) {
+// add adds the nodes of a tree of f.
+func (t *treeText) add(f *forest.Forest, tree *forest.Tree) {
 	t.index = t.index[:0]
 	splits, leaves := int32(0), int32(0)
 	for i := range tree.Nodes {
@@ -53,11 +65,11 @@ func (t *treeText) add(tree *forest.Tree) {
 		n := &tree.Nodes[i]
 		switch {
 		case n.Left == 0:
-			t.addLeaf(float64(n.Leaf))
+			t.addLeaf(n.Leaf)
 		case n.Set >= 0:
 			t.addCategorical(n, tree.Sets[n.Set])
 		default:
-			t.addNumeric(n, below(float64(n.Threshold)))
+			t.addNumeric(n, largestLeft(f, n.Threshold))
 		}
 	}
 }
@@ -69,7 +81,7 @@ func (t *treeText) addLeaf(value float64) {
 
 // addNumeric adds a split that sends x <= threshold left, and a missing value where the node sends it.
 func (t *treeText) addNumeric(n *forest.Node, threshold float64) {
-	decision := decisionMissingNaN
+	decision := missingType(n.Missing)
 	if n.DefaultLeft {
 		decision |= decisionDefaultLeft
 	}
@@ -91,7 +103,7 @@ func (t *treeText) addCategorical(n *forest.Node, set []uint32) {
 		t.addNumeric(n, math.Inf(1))
 		return
 	}
-	t.addSplit(n.Feature, float64(t.numSets), decisionCategorical|decisionMissingNaN, n.Right, n.Left)
+	t.addSplit(n.Feature, float64(t.numSets), decisionCategorical|missingType(n.Missing), n.Right, n.Left)
 	for _, w := range t.bits {
 		t.words = strconv.AppendUint(separate(t.words), uint64(w), 10)
 	}
@@ -136,11 +148,16 @@ func (t *treeText) appendTo(dst []byte, number int) []byte {
 	return append(dst, '\n')
 }
 
-// below returns the float32 before threshold: x <= below(threshold) if and only if x < threshold, for every float32 x.
-// Nothing is less than minus infinity, and nothing is at most NaN.
-func below(threshold float64) float64 {
-	if math.IsInf(threshold, -1) {
+// largestLeft returns the largest number that a split sends left, of those that a row of f can have: the threshold or the number
+// before it. Nothing is less than minus infinity, and nothing is at most NaN.
+func largestLeft(f *forest.Forest, threshold float64) float64 {
+	switch {
+	case f.LessEqual:
+		return threshold
+	case math.IsInf(threshold, -1):
 		return math.NaN()
+	case f.Wide:
+		return math.Nextafter(threshold, math.Inf(-1))
 	}
 	return float64(math.Nextafter32(float32(threshold), float32(math.Inf(-1))))
 }
