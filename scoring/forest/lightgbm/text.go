@@ -99,6 +99,18 @@ func (s *section) numbers(key string, n int) ([]float64, error) {
 	})
 }
 
+// thresholds returns the n numbers of a key that must be there. They may be infinite: LightGBM writes inf where
+// a split only parts missing values from the others.
+func (s *section) thresholds(key string, n int) ([]float64, error) {
+	return list(s, key, n, func(text string) (float64, error) {
+		v, err := strconv.ParseFloat(text, 64)
+		if err != nil && !math.IsInf(v, 0) || math.IsNaN(v) {
+			return 0, s.errorf(key, "%s is not a number", quote(text))
+		}
+		return v, nil
+	})
+}
+
 // list parses the n words of a key. It counts them first: a lying count must not cost memory.
 func list[T any](s *section, key string, n int, parse func(string) (T, error)) ([]T, error) {
 	text, err := s.text(key)

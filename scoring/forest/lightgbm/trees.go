@@ -99,7 +99,7 @@ func readColumns(s *section, f *forest.Forest) (*columns, error) {
 	if c.feature, err = s.integers("split_feature", splits, 0, f.NumFeature-1); err != nil {
 		return nil, err
 	}
-	if c.threshold, err = s.numbers("threshold", splits); err != nil {
+	if c.threshold, err = s.thresholds("threshold", splits); err != nil {
 		return nil, err
 	}
 	if c.kind, err = s.integers("decision_type", splits, 0, largestType); err != nil {
