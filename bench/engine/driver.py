@@ -20,6 +20,9 @@ from models import MODELS, Model, make
 
 HERE = Path(__file__).parent
 CHECK_ROWS = 512  # whose answers are compared
+ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS", "NUMBA_NUM_THREADS", "GOMAXPROCS"), "1"
+)
 CASES = (("score", 1), ("score", 1024), ("score", 65_536), ("explain", 1), ("explain", 256))
 
 
@@ -54,11 +57,10 @@ class Child:
 
     def __init__(self, peer: Peer, folder: Path, work: Path, core: int):
         command = [work / "ours"] if peer.go else [sys.executable, HERE / "peers.py"]
-        one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS", "NUMBA_NUM_THREADS", "GOMAXPROCS"), "1")
         self.log = (folder / f"{peer.label}.log").open("w")
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True, bufsize=1,
-            env=os.environ | one | peer.environment, preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+            env=os.environ | ONE_THREAD | peer.environment, preexec_fn=lambda: os.sched_setaffinity(0, {core}),
         )
         self.peer, self.folder = peer, folder
         try:
@@ -185,8 +187,9 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder for models and logs")
     parser.add_argument("--docs", type=Path, required=True, help="folder of benchmarks.md")
     parser.add_argument("--rounds", type=int, default=5, help="rounds that the medians are taken of (default 5)")
-    parser.add_argument("--slice", type=float, default=0.25, help="seconds a peer and round; slow calls take longer (default 0.25)")
-    parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)), help="core that all children share (default the last)")
+    parser.add_argument("--slice", type=float, default=0.25, help="seconds a peer and round (default 0.25), or one call")
+    last = max(os.sched_getaffinity(0))
+    parser.add_argument("--core", type=int, default=last, help="core that the children share (default the last)")
     parser.add_argument("--models", default="ABC", help="models to measure (default ABC)")
     arguments = parser.parse_args()
     if arguments.rounds < 1 or arguments.slice <= 0 or not set(arguments.models) <= {m.name for m in MODELS}:
@@ -198,7 +201,8 @@ def main() -> None:
         folder = arguments.work.resolve() / model.name
         make(model, folder)
         measure(model, folder, arguments.work, arguments, results)
-    changed = " ".join(f"--{k} {v}" for k, v in vars(arguments).items() if k in ("rounds", "slice", "models") and v != parser.get_default(k))
+    settings = {name: getattr(arguments, name) for name in ("rounds", "slice", "models")}
+    changed = " ".join(f"--{name} {value}" for name, value in settings.items() if value != parser.get_default(name))
     command = f"make bench-engine ARGS='{changed}'" if changed else "make bench-engine"
     report.write(arguments.docs, command, models, PEERS, CASES, arguments, load, results)
     say("")

@@ -146,7 +146,8 @@ def lightgbm_tree(tree: Tree, base: np.float32) -> str:
         "internal_count": count[splits],
         "shrinkage": [1],
     }
-    return "".join(f"{key}={' '.join(repr(x) for x in np.asarray(values).tolist())}\n" for key, values in fields.items()) + "\n"
+    lines = (f"{key}={' '.join(map(repr, np.asarray(values).tolist()))}\n" for key, values in fields.items())
+    return "".join(lines) + "\n"
 
 
 def write_onnx(trees: list[Tree], base: np.float32, features: int, path: Path) -> None:

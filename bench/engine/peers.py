@@ -53,7 +53,8 @@ class XGBoost:
     def score(self, rows: np.ndarray) -> Call:
         rows = rows.astype(np.float32)
         interface = rows.__array_interface__
-        source = json.dumps({"data": interface["data"], "shape": interface["shape"], "typestr": "<f4", "version": 3}).encode()
+        keys = ("data", "shape", "typestr", "version")
+        source = json.dumps({key: interface[key] for key in keys}).encode()
         call = self._call(self.lib.XGBoosterPredictFromDense, source, self._config(1), len(rows), None)
         call.keep = rows
         return call
