@@ -12,10 +12,10 @@ TOOL := $(GO) tool -modfile=$(CURDIR)/tools/go.mod
 LINT := $(TOOL) golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race lint fmt bench fuzz e2e training bundle goldens charts check clean
+.PHONY: help build run test race lint fmt bench bench-engine fuzz e2e training bundle goldens charts check clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "%-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## Build riskscorer, riskctl and sandbox into bin/
 	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/...
@@ -27,6 +27,7 @@ run: ## Start the whole system in one process: broker, orders, service (Ctrl-C s
 test: ## Vet and test everything that needs nothing but Go
 	$(GO) vet ./...
 	$(GO) test -timeout 5m ./...
+	cd bench/engine && $(GO) test ./...
 
 race: ## Test under the race detector (RACE=./stream/... narrows it); needs a C compiler
 	$(call require,$(firstword $(shell $(GO) env CC)),a C compiler)
@@ -35,15 +36,20 @@ race: ## Test under the race detector (RACE=./stream/... narrows it); needs a C 
 lint: ## Lint and check the formatting, with the linters pinned in tools/go.mod
 	$(LINT) run ./...
 	cd tools/packaging && $(LINT) run ./...
+	cd bench/engine && $(LINT) run ./...
 
 fmt: ## Format every Go file
 	$(LINT) fmt ./...
 	cd tools/packaging && $(LINT) fmt ./...
+	cd bench/engine && $(LINT) fmt ./...
 
 bench: ## Run the benchmarks COUNT times and summarise them (BENCH=regexp; BASE=old.txt compares)
 	@mkdir -p bin
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./... | tee bin/bench.txt
 	$(TOOL) benchstat $(BASE) bin/bench.txt
+
+bench-engine: ## Measure the engine beside its peers and write docs/benchmarks.md (ARGS=--help); needs Python 3.12
+	@bench/engine/run.sh $(ARGS)
 
 # go test fuzzes one target of one package a call.
 fuzz: ## Run every fuzz target for FUZZTIME

@@ -70,6 +70,7 @@ func newRoot() *cobra.Command {
 	}
 	root.AddCommand(
 		newPredictCommand(),
+		newBenchCommand(),
 		newScoreCommand(),
 		newBundleCommand(),
 		newTopicsCommand(),

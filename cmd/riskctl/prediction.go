@@ -52,14 +52,9 @@ func newPrediction(f *forest.Forest, contributions bool) *prediction {
 
 // run reads rows from r, writes their predictions to w, and returns how many there were.
 func (p *prediction) run(ctx context.Context, w io.Writer, r io.Reader) (int, error) {
-	in := csv.NewReader(bufio.NewReaderSize(r, 1<<16))
-	in.ReuseRecord = true
-	header, err := in.Read()
+	in, err := p.open(r)
 	if err != nil {
-		return 0, notHeld(fmt.Errorf("read header: %w", err))
-	}
-	if err := p.matchColumns(header); err != nil {
-		return 0, notHeld(err)
+		return 0, err
 	}
 	out := bufio.NewWriterSize(w, 1<<16)
 	if _, err := out.Write(p.header()); err != nil {
@@ -86,6 +81,17 @@ func (p *prediction) run(ctx context.Context, w io.Writer, r io.Reader) (int, er
 			return rows, context.Cause(ctx)
 		}
 	}
+}
+
+// open reads the header of the CSV in r and returns the reader of its rows.
+func (p *prediction) open(r io.Reader) (*csv.Reader, error) {
+	in := csv.NewReader(bufio.NewReaderSize(r, 1<<16))
+	in.ReuseRecord = true
+	header, err := in.Read()
+	if err != nil {
+		return nil, notHeld(fmt.Errorf("read header: %w", err))
+	}
+	return in, notHeld(p.matchColumns(header))
 }
 
 // matchColumns finds the feature of each column: by name, or by position where the model has no names.
