@@ -71,8 +71,10 @@ type Link uint8
 // The links of the supported objectives.
 const (
 	Identity Link = iota
-	Sigmoid       // one group: the probability of the positive class
+	Sigmoid       // of each group: with one group, the probability of the positive class
 	Softmax       // the probabilities of all groups
+	Exp           // e to the margin: counts, amounts, times and hazards
+	Step          // 1 where the margin is above 0, else 0
 )
 
 // New returns a forest ready to score and explain, or says which invariant f breaks. It takes

@@ -73,8 +73,9 @@ func contains(set []uint32, x float32) bool {
 
 // PredictionsTo writes the predictions that belong to margins (n x NumGroup) to dst, of the same
 // shape; the two may be one slice. The link is computed in float32 as XGBoost computes it, and
-// widened. For every softmax objective that is the probability of each class. PredictionsTo does not
-// allocate; it panics if the shapes do not fit.
+// widened. For every softmax objective that is the probability of each class: multi:softmax, too, where
+// XGBoost's Booster.predict only names the class of the largest. An [Exp] beyond float32 is +Inf.
+// PredictionsTo does not allocate; it panics if the shapes do not fit.
 func (f *Forest) PredictionsTo(dst, margins []float64) {
 	if len(margins)%f.NumGroup != 0 {
 		panic(fmt.Sprintf("forest: len(margins) = %d is not a multiple of NumGroup = %d", len(margins), f.NumGroup))
@@ -91,12 +92,28 @@ func (f *Forest) PredictionsTo(dst, margins []float64) {
 		for i := 0; i < len(margins); i += f.NumGroup {
 			softmax(dst[i:i+f.NumGroup], margins[i:i+f.NumGroup])
 		}
+	case Exp:
+		for i, m := range margins {
+			dst[i] = float64(exp(float32(m)))
+		}
+	case Step:
+		for i, m := range margins {
+			dst[i] = step(m)
+		}
 	}
 }
 
 // sigmoid is XGBoost's: the bound keeps exp finite, and 1e-16 vanishes in float32 but is its formula.
 func sigmoid(margin float32) float32 {
 	return 1 / (exp(min(-margin, 88.7)) + 1 + 1e-16)
+}
+
+// step is XGBoost's binary:hinge.
+func step(margin float64) float64 {
+	if margin > 0 {
+		return 1
+	}
+	return 0
 }
 
 // softmax is XGBoost's: exponentials in float32, their sum in float64, the quotient in float32.
@@ -115,8 +132,11 @@ func softmax(dst, margins []float64) {
 
 // exp returns the float32 nearest to e**x, save in rare cases; the C libraries that XGBoost runs on differ
 // from that, and from one another, in the last bit of one value in some thousands. It does not call
-// math.Exp, whose result depends on whether the CPU has a fused multiply-add. It takes x < 89.
+// math.Exp, whose result depends on whether the CPU has a fused multiply-add.
 func exp(x float32) float32 {
+	if x > 89 { // beyond float32, as all above
+		return float32(math.Inf(1))
+	}
 	x = max(x, -110) // 0 in float32, as all below
 	// e**x = 2**k e**r with |r| <= ln(2)/2, where 14 terms of the series reach the precision of a float64.
 	const log2High, log2Low = 0x1.62e42fefap-1, 0x1.cf79abc9e3b39p-36

@@ -58,10 +58,8 @@ func (f *Forest) validateShape() error {
 		return fmt.Errorf("kinds of %d features for %d features", len(f.Categorical), f.NumFeature)
 	case len(f.Base) != f.NumGroup:
 		return fmt.Errorf("%d base margins for %d groups", len(f.Base), f.NumGroup)
-	case f.Link > Softmax:
+	case f.Link > Step:
 		return fmt.Errorf("unknown link %d", f.Link)
-	case f.Link == Sigmoid && f.NumGroup != 1:
-		return fmt.Errorf("a sigmoid over %d groups; it takes one", f.NumGroup)
 	}
 	for g, b := range f.Base {
 		if !finite(b) {

@@ -58,7 +58,6 @@ func TestValidate(t *testing.T) {
 		{"base margins", func(f *forest.Forest) { f.Base = nil }, "0 base margins"},
 		{"base NaN", func(f *forest.Forest) { f.Base[0] = nan }, "base margin of group 0"},
 		{"link", func(f *forest.Forest) { f.Link = 9 }, "unknown link"},
-		{"sigmoid of two", func(f *forest.Forest) { f.NumGroup, f.Base = 2, []float32{0, 0} }, "sigmoid"},
 		{"group", func(f *forest.Forest) { f.Trees[0].Group = 1 }, "group 1"},
 		{"no nodes", func(f *forest.Forest) { f.Trees[0].Nodes = nil }, "no nodes"},
 		{"one child", func(f *forest.Forest) { f.Trees[0].Nodes[0].Right = 0 }, "one child"},
