@@ -73,9 +73,8 @@ training: ## Test the training package; needs Python 3.12
 bundle: ## Train the demo model anew and export it to models/, byte for byte; needs Python 3.12
 	training/bundle.sh
 
-goldens: ## Remake the small models and their golden rows with the training libraries; needs Python 3.12
-	PYTHONPATH=training $$(training/venv.sh) -m trendbuy_training.goldens scoring/forest/xgboost/testdata
-	PYTHONPATH=training $$(training/venv.sh goldens) -m trendbuy_training.goldens_lightgbm scoring/forest/lightgbm/testdata
+goldens: ## Remake the small models and their golden rows with the training libraries; needs Python 3.11 and 3.12
+	training/goldens.sh
 
 charts: ## Check the Helm chart, the Dockerfile and the compose file
 	cd tools/packaging && $(GO) test ./...

@@ -1,24 +1,27 @@
 #!/bin/sh
-# Prints the path of a Python that has the locked packages: training/.venv, made anew whenever the lock has changed.
-# With a name, as in `venv.sh goldens`, the packages are those of requirements-NAME.lock, in training/.venv-NAME.
+# Prints the path of a Python that has locked packages: those of requirements.lock under Python 3.12, or of the
+# LOCK and version that are named. The environment is made anew whenever its lock has changed.
+# Usage: venv.sh [LOCK VERSION]
 set -eu
 training=$(cd "$(dirname "$0")" && pwd)
-venv=$training/.venv${1:+-$1}
-lock=$training/requirements${1:+-$1}.lock
+lock=${1:-$training/requirements.lock}
+version=${2:-3.12}
+venv=$training/.venv
+[ $# -eq 0 ] || venv=$venv-$(basename "$lock" .txt)
 
 # A version manager's python3.12 may be there and yet refuse to start.
 find_python() {
-	if python3.12 -c '' 2>/dev/null; then
-		command -v python3.12
+	if "python$version" -c '' 2>/dev/null; then
+		command -v "python$version"
 		return
 	fi
-	for python in "$(pyenv root 2>/dev/null)"/versions/3.12*/bin/python3.12; do
+	for python in "$(pyenv root 2>/dev/null)"/versions/"$version"*/bin/"python$version"; do
 		if "$python" -c '' 2>/dev/null; then
 			echo "$python"
 			return
 		fi
 	done
-	echo "$0: Python 3.12 is needed, on PATH as python3.12 or installed by pyenv" >&2
+	echo "$0: Python $version is needed, on PATH as python$version or installed by pyenv" >&2
 	exit 3
 }
 

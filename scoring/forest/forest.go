@@ -85,10 +85,10 @@ type Link uint8
 // The links of the supported objectives.
 const (
 	Identity      Link = iota
-	Sigmoid            // one group: the probability of the positive class
+	Sigmoid            // of each group: with one group, the probability of the positive class
 	Softmax            // the probabilities of all groups
-	Sigmoids           // every group's sigmoid by itself
-	Exp                // e to the margin
+	Exp                // e to the margin: counts, amounts, times and hazards
+	Step               // 1 where the margin is above 0, else 0
 	LogOnePlusExp      // log(1 + e to the margin)
 	SignedSquare       // the margin times its absolute value
 )

@@ -201,6 +201,8 @@ func TestPredictions(t *testing.T) {
 		{"identity", forest.Identity, []float64{-3, 0.5}, []float64{-3, 0.5}},
 		{"sigmoid", forest.Sigmoid, []float64{0, 1e38, -1e38, -88.7}, []float64{0.5, 1, 3.0066358e-39, 3.0066358e-39}},
 		{"softmax", forest.Softmax, []float64{0, 0, 1e38, -1e38}, []float64{0.5, 0.5, 1, 0}},
+		{"exp", forest.Exp, []float64{0, 1, -2.5, 88.7228, 88.8, 1e38, -104, -1e38}, []float64{1, math.E, 0.082085, 3.4026947e38, math.Inf(1), math.Inf(1), 0, 0}},
+		{"step", forest.Step, []float64{0, 1e-45, -1e-45, 3}, []float64{0, 1, 0, 1}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -216,7 +218,7 @@ func TestPredictions(t *testing.T) {
 			got := make([]float64, len(test.margins))
 			made.PredictionsTo(got, test.margins)
 			for i, want := range test.want {
-				if math.Abs(got[i]-want) > 1e-6*math.Abs(want) {
+				if got[i] != want && !(math.Abs(got[i]-want) <= 1e-6*math.Abs(want)) {
 					t.Errorf("prediction of %v is %v, want %v", test.margins[i], got[i], want)
 				}
 			}
@@ -235,7 +237,7 @@ func TestWidePredictions(t *testing.T) {
 		{"identity", forest.Identity, 0, 4, []float64{-3, 0.5}, []float64{-0.75, 0.125}},
 		{"sigmoid", forest.Sigmoid, 0, 0, []float64{0, 1, 800, -800}, []float64{0.5, 0.7310585786300048793, 1, 0}},
 		{"steep sigmoid", forest.Sigmoid, 2, 2, []float64{1}, []float64{0.7310585786300048793}},
-		{"sigmoids", forest.Sigmoids, 0, 0, []float64{0, 1}, []float64{0.5, 0.7310585786300048793}},
+		{"sigmoids", forest.Sigmoid, 0, 0, []float64{0, 1}, []float64{0.5, 0.7310585786300048793}},
 		{"softmax", forest.Softmax, 0, 0, []float64{0, 0, 1e308, -1e308}, []float64{0.5, 0.5, 1, 0}},
 		{"exp", forest.Exp, 0, 0, []float64{0, 1, -1, 709, 710}, []float64{1, math.E, 0.36787944117144232160, 8.2184074615549721892e307, math.Inf(1)}},
 		{"log one plus exp", forest.LogOnePlusExp, 0, 0, []float64{0, -40}, []float64{math.Ln2, 4.2483542552915889863e-18}},
@@ -245,7 +247,7 @@ func TestWidePredictions(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			f := stump()
 			f.Wide, f.Link, f.Steepness, f.Divisor = true, test.link, test.steepness, test.divisor
-			if test.link == forest.Softmax || test.link == forest.Sigmoids {
+			if test.link == forest.Softmax || test.name == "sigmoids" {
 				f.NumGroup, f.Base = 2, []float64{0, 0}
 			}
 			made, err := forest.New(f)

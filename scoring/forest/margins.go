@@ -28,7 +28,8 @@ func (f *Forest) MarginsTo(dst, rows []float64) {
 // PredictionsTo writes the predictions that belong to margins (n x NumGroup) to dst, of the same
 // shape; the two may be one slice. The link is computed as the forest's library computes it: in float32,
 // and widened, or in float64 where the forest is Wide. For every softmax objective that is the probability
-// of each class. PredictionsTo does not allocate; it panics if the shapes do not fit.
+// of each class: multi:softmax, too, where XGBoost's Booster.predict only names the class of the largest.
+// An [Exp] beyond the forest's precision is +Inf. PredictionsTo does not allocate; it panics if the shapes do not fit.
 func (f *Forest) PredictionsTo(dst, margins []float64) {
 	if len(margins)%f.NumGroup != 0 {
 		panic(fmt.Sprintf("forest: len(margins) = %d is not a multiple of NumGroup = %d", len(margins), f.NumGroup))
@@ -49,13 +50,29 @@ func (f *Forest) PredictionsTo(dst, margins []float64) {
 		for i := 0; i < len(margins); i += f.NumGroup {
 			softmax(dst[i:i+f.NumGroup], margins[i:i+f.NumGroup])
 		}
-	case Sigmoids, Exp, LogOnePlusExp, SignedSquare: // of wide forests alone
+	case Exp:
+		for i, m := range margins {
+			dst[i] = float64(exp(float32(m)))
+		}
+	case Step:
+		for i, m := range margins {
+			dst[i] = hinge(m)
+		}
+	case LogOnePlusExp, SignedSquare: // of wide forests alone
 	}
 }
 
 // sigmoid is XGBoost's: the bound keeps exp finite, and 1e-16 vanishes in float32 but is its formula.
 func sigmoid(margin float32) float32 {
 	return 1 / (exp(min(-margin, 88.7)) + 1 + 1e-16)
+}
+
+// hinge is XGBoost's binary:hinge.
+func hinge(margin float64) float64 {
+	if margin > 0 {
+		return 1
+	}
+	return 0
 }
 
 // softmax is XGBoost's: exponentials in float32, their sum in float64, the quotient in float32.

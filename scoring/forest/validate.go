@@ -63,8 +63,6 @@ func (f *Forest) validateShape() error {
 		return fmt.Errorf("%d base margins for %d groups", len(f.Base), f.NumGroup)
 	case f.Link > SignedSquare:
 		return fmt.Errorf("unknown link %d", f.Link)
-	case f.Link == Sigmoid && f.NumGroup != 1:
-		return fmt.Errorf("a sigmoid over %d groups; it takes one", f.NumGroup)
 	}
 	if err := f.validateKind(); err != nil {
 		return err

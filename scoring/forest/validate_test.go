@@ -66,7 +66,6 @@ func TestValidate(t *testing.T) {
 		{"base margins", func(f *forest.Forest) { f.Base = nil }, "0 base margins"},
 		{"base NaN", func(f *forest.Forest) { f.Base[0] = nan }, "base margin of group 0"},
 		{"link", func(f *forest.Forest) { f.Link = 9 }, "unknown link"},
-		{"sigmoid of two", func(f *forest.Forest) { f.NumGroup, f.Base = 2, []float64{0, 0} }, "sigmoid"},
 		{"group", func(f *forest.Forest) { f.Trees[0].Group = 1 }, "group 1"},
 		{"no nodes", func(f *forest.Forest) { f.Trees[0].Nodes = nil }, "no nodes"},
 		{"one child", func(f *forest.Forest) { f.Trees[0].Nodes[0].Right = 0 }, "one child"},
@@ -95,7 +94,7 @@ func TestValidate(t *testing.T) {
 			f.Wide, f.Trees[0].Nodes[1].Leaf = true, 1e308
 			f.Trees = append(f.Trees, f.Trees[0])
 		}, "more than a float64"},
-		{"narrow exponential", func(f *forest.Forest) { f.Link = forest.Exp }, "wide"},
+		{"narrow link of a wide forest", func(f *forest.Forest) { f.Link = forest.LogOnePlusExp }, "wide"},
 		{"narrow divisor", func(f *forest.Forest) { f.Divisor = 2 }, "wide"},
 		{"divisor", func(f *forest.Forest) { f.Wide, f.Divisor = true, -1 }, "divisor"},
 		{"steepness", func(f *forest.Forest) { f.Wide, f.Steepness = true, nan }, "steepness"},

@@ -68,7 +68,7 @@ func (f *Forest) widePredictions(dst, margins []float64) {
 		switch f.Link {
 		case Identity, Softmax:
 			dst[i] = m
-		case Sigmoid, Sigmoids:
+		case Sigmoid:
 			dst[i] = 1 / (1 + exp64(-steepness*m))
 		case Exp:
 			dst[i] = exp64(m)
@@ -129,8 +129,10 @@ func (f *Forest) validateKind() error {
 		return errors.New("the divisor is not a finite number of 0 or more")
 	case !finite(f.Steepness) || f.Steepness < 0:
 		return errors.New("the steepness of the sigmoid is not a finite number of 0 or more")
-	case !f.Wide && (f.Divisor != 0 || f.Steepness != 0 || f.Link > Softmax):
+	case !f.Wide && (f.Divisor != 0 || f.Steepness != 0 || f.Link == LogOnePlusExp || f.Link == SignedSquare):
 		return errors.New("a divisor, a steepness and this link are for wide forests")
+	case f.Wide && f.Link == Step:
+		return errors.New("this link is for forests that are not wide")
 	}
 	return nil
 }

@@ -1,202 +1,125 @@
 """Makes the models and rows that the Go loader of XGBoost files is tested against.
 
-Each model has a folder of its own: model.json and model.ubj as XGBoost saves them, rows.csv (a header of
-feature names, an empty cell for a missing value, categories by name) and expected.csv, XGBoost's own
-margins, predictions and contributions of those rows in the columns of `riskctl predict --contributions`:
+Each model has a folder of its own: model.json or model.ubj or both as XGBoost saves them, rows.csv (a header of
+feature names, an empty cell for a missing value, categories by name, or by code where the file has no names) and
+expected.csv, XGBoost's own numbers in the columns of `riskctl predict --contributions`. Margins and predictions are
+those of the version that wrote the model; contributions are the current version's, from the same file:
 
-    python -m trendbuy_training.goldens ../scoring/forest/xgboost/testdata
+    python -m trendbuy_training.goldens write ../scoring/forest/xgboost/testdata    # under every version
+    python -m trendbuy_training.goldens explain ../scoring/forest/xgboost/testdata  # then under the current one
 """
 
 import argparse
 import csv
-from dataclasses import dataclass, field
+import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import xgboost as xgb
 
-TRAINING_ROWS = 3000
-GOLDEN_ROWS = 200
-FLOAT32 = np.finfo(np.float32)
-DEVICES = ["mobile", "desktop", "tablet", "app", "smart télé"]
+from .golden_models import CURRENT, GOLDENS, Golden, thresholds, train
+from .golden_rows import golden_rows, matrix, read_rows, write_rows
 
 
-@dataclass
-class Golden:
-    """One model: how it is trained, and what its data are like."""
-
-    name: str
-    objective: str
-    params: dict = field(default_factory=dict)
-    depths: list[int] = field(default_factory=lambda: [5] * 20)
-    missing: float = 0.1
-    categorical: bool = False
-    early_stopping: int = 0
-
-    @property
-    def classes(self) -> int:
-        return self.params.get("num_class", 1)
+def rounds(golden: Golden, booster: xgb.Booster) -> tuple[int, int]:
+    """Returns the iteration_range that the scikit-learn classes would use."""
+    return (0, int(booster.attr("best_iteration")) + 1) if golden.early_stopping else (0, 0)
 
 
-GOLDENS = [
-    Golden("depths", "binary:logistic", {"base_score": 0.1}, depths=[1, 2, 3, 4, 5, 6, 7, 8] * 3),
-    Golden("missing", "binary:logistic", {"base_score": 0.9, "tree_method": "exact", "gamma": 4.0}, missing=0.4),
-    Golden("onehot", "binary:logistic", {"max_cat_to_onehot": 100}, categorical=True),
-    Golden("partition", "binary:logistic", {"max_cat_to_onehot": 1}, categorical=True),
-    Golden(
-        "early_stopping",
-        "binary:logistic",
-        {"num_parallel_tree": 2, "subsample": 0.5, "eta": 0.5},
-        depths=[4] * 100,
-        early_stopping=3,
-    ),
-    Golden("multiclass", "multi:softprob", {"num_class": 3}, depths=[4] * 8, categorical=True),
-    Golden("regression", "reg:squarederror", depths=[6] * 12),
-    # Splits that only part the missing values from the others: XGBoost writes -Infinity as their threshold.
-    Golden("monotone", "binary:logistic", {"monotone_constraints": {"share": 1, "count": -1}}, [6] * 12, missing=0.5),
-    Golden("logitraw", "binary:logitraw", {"base_score": -0.25}, depths=[3] * 20),
-]
-
-
-def sample(golden: Golden, rows: int, rng: np.random.Generator) -> pd.DataFrame:
-    """Draws features of several kinds: smooth, skewed, integer, signed, rare, and categorical ones."""
-    frame = pd.DataFrame(
-        {
-            "share": rng.random(rows),
-            "velocity": rng.lognormal(3.0, 1.5, rows),
-            "count": rng.integers(0, 20, rows).astype(float),
-            "hours": rng.normal(0.0, 10.0, rows),
-            "tiny": rng.normal(0.0, 1.0, rows) * 1e-38,
-            "sparse": np.where(rng.random(rows) < 0.8, 0.0, rng.normal(0.0, 1.0, rows)),
-        }
+def scores(golden: Golden, booster: xgb.Booster, frame: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Returns the margins and the predictions: of multi:softmax the probabilities, as of multi:softprob."""
+    data, used = matrix(golden, frame), rounds(golden, booster)
+    margins = booster.predict(data, output_margin=True, iteration_range=used).reshape(len(frame), -1)
+    predictions = booster.predict(data, iteration_range=used)
+    if golden.objective == "multi:softmax":
+        if not np.array_equal(predictions, margins.argmax(axis=1)):
+            raise SystemExit(f"{golden.name}: the predicted class is not the one of the largest margin")
+        model = json.loads(booster.save_raw("json"))
+        model["learner"]["objective"]["name"] = "multi:softprob"
+        predictions = xgb.Booster(model_file=bytearray(json.dumps(model).encode())).predict(data, iteration_range=used)
+    predictions = predictions.reshape(len(frame), -1)
+    suffixes = group_suffixes(golden)
+    return dict(zip([f"margin{s}" for s in suffixes], margins.T, strict=True)) | dict(
+        zip([f"prediction{s}" for s in suffixes], predictions.T, strict=True)
     )
-    frame = frame.mask(rng.random(frame.shape) < golden.missing)
-    if golden.categorical:
-        shops = [f"shop {i}" for i in range(40)]
-        frame["device"] = categories(rng.choice(DEVICES, rows), DEVICES, golden.missing, rng)
-        frame["shop"] = categories(rng.choice(shops, rows), shops, golden.missing, rng)
-        sizes = [36, 38, 40, 42]
-        frame["size"] = categories(rng.choice(sizes, rows), sizes, golden.missing, rng)
-    return frame
 
 
-def categories(values, names, missing: float, rng: np.random.Generator) -> pd.Categorical:
-    column = pd.Series(pd.Categorical(values, categories=names))
-    return column.mask(rng.random(len(column)) < missing)
-
-
-def label(golden: Golden, frame: pd.DataFrame, rng: np.random.Generator) -> np.ndarray:
-    """Computes an outcome in which every feature matters, alone and together with others."""
-    risk = (
-        2.0 * frame["share"].fillna(0.3)
-        + 0.4 * np.log1p(frame["velocity"].fillna(5.0))
-        - 0.1 * frame["count"].fillna(4.0)
-        + 0.05 * frame["hours"].fillna(0.0) * frame["share"].fillna(0.5)
-        + 0.5 * np.sign(frame["tiny"].fillna(0.0))
-        + frame["sparse"].fillna(1.0)
-    )
-    if golden.categorical:
-        risk = risk + 0.6 * (frame["device"].cat.codes % 3) + 0.3 * (frame["shop"].cat.codes * 7 % 5)
-        risk = risk - 0.5 * frame["size"].cat.codes
-    risk = risk - risk.mean() + rng.logistic(0.0, 1.0, len(frame))
-    if golden.classes > 1:
-        return np.digitize(risk, np.quantile(risk, [0.4, 0.7]))
-    return risk.to_numpy() if golden.objective.startswith("reg:") else (risk > 0.5).astype(int)
-
-
-def train(golden: Golden, seed: int) -> xgb.Booster:
-    """Trains rounds of the golden's depths, one after the other."""
-    rng = np.random.default_rng(seed)
-    frame, valid = sample(golden, TRAINING_ROWS, rng), sample(golden, TRAINING_ROWS, rng)
-    data = matrix(frame, label(golden, frame, rng))
-    params = {"objective": golden.objective, "tree_method": "hist", "eta": 0.3, "seed": seed, "nthread": 1}
-    params |= golden.params
-    if golden.early_stopping:
-        evals = [(matrix(valid, label(golden, valid, rng)), "valid")]
-        return xgb.train(
-            params | {"max_depth": golden.depths[0]},
-            data,
-            len(golden.depths),
-            evals=evals,
-            early_stopping_rounds=golden.early_stopping,
-            verbose_eval=False,
-        )
-    booster = None
-    for depth in golden.depths:
-        booster = xgb.train(params | {"max_depth": depth}, data, 1, xgb_model=booster)
-    return booster
-
-
-def matrix(frame: pd.DataFrame, outcome=None) -> xgb.DMatrix:
-    return xgb.DMatrix(frame, outcome, enable_categorical=True)
-
-
-def golden_rows(golden: Golden, booster: xgb.Booster, rng: np.random.Generator) -> pd.DataFrame:
-    """Draws rows of the training kind, then puts values on and beside thresholds, and at the ends of float32.
-
-    Some of them are float64 values between two float32 ones, because the rounding decides their side.
-    """
-    frame = sample(golden, GOLDEN_ROWS, rng)
-    numeric = [name for name in frame.columns if frame[name].dtype == float]
-    splits = booster.trees_to_dataframe()
-    for name in numeric:
-        thresholds = splits.loc[splits["Feature"] == name, "Split"].dropna().unique().astype(np.float32)
-        odd = [0.0, -0.0, 1e-45, -1e-45, 1e-310, 1.1754942e-38, float(FLOAT32.max), -float(FLOAT32.max)]
-        for t in rng.permutation(thresholds)[:12]:
-            below, above = np.nextafter(t, -FLOAT32.max), np.nextafter(t, FLOAT32.max)
-            odd += [float(t), float(below), float(above)]
-            odd += [np.nextafter(float(t), -np.inf), (float(t) + float(below)) / 2, float(t) * 0.7 + float(below) * 0.3]
-        places = rng.choice(GOLDEN_ROWS, min(len(odd), GOLDEN_ROWS), replace=False)
-        frame.loc[places, name] = odd[: len(places)]
-    frame.iloc[0] = np.nan
-    return frame
-
-
-def expected(golden: Golden, booster: xgb.Booster, frame: pd.DataFrame) -> tuple[list[str], np.ndarray]:
-    """Returns the columns that XGBoost computes, with the trees that its scikit-learn classes would use."""
-    rounds = (0, booster.best_iteration + 1) if golden.early_stopping else (0, 0)
-    data = matrix(frame)
-    margins = booster.predict(data, output_margin=True, iteration_range=rounds).reshape(len(frame), -1)
-    predictions = booster.predict(data, iteration_range=rounds).reshape(len(frame), -1)
-    contributions = booster.predict(data, pred_contribs=True, iteration_range=rounds).reshape(len(frame), -1)
-    suffixes = [f"_{g}" for g in range(golden.classes)] if golden.classes > 1 else [""]
-    names = [f"margin{s}" for s in suffixes] + [f"prediction{s}" for s in suffixes]
-    names += [f"contrib{s}:{feature}" for s in suffixes for feature in [*frame.columns, "bias"]]
-    return names, np.hstack([margins, predictions, contributions])
+def group_suffixes(golden: Golden) -> list[str]:
+    return [f"_{g}" for g in range(golden.groups)] if golden.groups > 1 else [""]
 
 
 def write(golden: Golden, seed: int, root: Path) -> None:
+    """Writes a model, its rows, and the scores of the version that runs."""
     folder = root / golden.name
     folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.iterdir():
+        old.unlink()
     booster = train(golden, seed)
-    booster.save_model(folder / "model.json")
-    booster.save_model(folder / "model.ubj")
-    frame = golden_rows(golden, booster, np.random.default_rng(seed + 1000))
-    frame.to_csv(folder / "rows.csv", index=False, lineterminator="\n")
-    names, values = expected(golden, booster, frame)
-    with (folder / "expected.csv").open("w", newline="", encoding="utf-8") as file:
+    for extension in golden.formats or (("json", "ubj")[seed % 2],):
+        booster.save_model(folder / f"model.{extension}")
+    frame = golden_rows(golden, thresholds(booster), np.random.default_rng(seed + 1000))
+    write_rows(golden, frame, folder / "rows.csv")
+    write_columns(folder / "expected.csv", scores(golden, booster, read_rows(golden, folder / "rows.csv")))
+
+
+def explain(golden: Golden, root: Path) -> None:
+    """Adds the contributions by the version that runs, from the model's file."""
+    folder = root / golden.name
+    booster = xgb.Booster(model_file=next(folder.glob("model.*")))
+    frame = read_rows(golden, folder / "rows.csv")
+    with (folder / "expected.csv").open(newline="", encoding="utf-8") as file:
+        header, *records = csv.reader(file)
+    columns = dict(zip(header, np.array(records, dtype=np.float32).T, strict=True))
+    columns = {name: column for name, column in columns.items() if not name.startswith("contrib")}
+    contributions = booster.predict(
+        matrix(golden, frame), pred_contribs=True, iteration_range=rounds(golden, booster)
+    ).reshape(len(frame), golden.groups, -1)
+    for g, suffix in enumerate(group_suffixes(golden)):
+        for f, feature in enumerate([*frame.columns, "bias"]):
+            columns[f"contrib{suffix}:{feature}"] = contributions[:, g, f]
+    write_columns(folder / "expected.csv", columns)
+
+
+def write_columns(path: Path, columns: dict[str, np.ndarray]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
         out = csv.writer(file, lineterminator="\n")
-        out.writerow(names)
-        out.writerows([str(v) for v in row] for row in values.astype(np.float32))
+        out.writerow(columns)
+        out.writerows([str(v) for v in row] for row in np.column_stack(list(columns.values())).astype(np.float32))
 
 
 README = """# Golden models
 
-Written by `python -m trendbuy_training.goldens` (training/) with XGBoost {xgboost}, NumPy {numpy} and pandas {pandas}.
-Each folder is one model: `model.json`, `model.ubj`, `rows.csv`, and `expected.csv` with XGBoost's own margins, predictions
-and contributions. Rows stand on thresholds, one float32 beside them, between two float32 values, and at the ends of float32.
+Written by `training/goldens.sh`: the models of each version of XGBoost by that version, contributions by XGBoost {xgboost}.
+Each folder is one model: `model.json` or `model.ubj` or both, `rows.csv`, and `expected.csv` with XGBoost's own margins,
+predictions and contributions. Rows stand on thresholds, one float32 beside them, between two float32 values, and at the
+ends of float32. The predictions of `multi:softmax` are the probabilities whose largest is the class that XGBoost names.
+
+| folder | objective | XGBoost |
+| --- | --- | --- |
+{table}
 """
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("step", choices=["write", "explain"], help="models and scores, or their contributions")
     parser.add_argument("folder", type=Path, help="where the models' folders go")
-    root = parser.parse_args().folder
-    for seed, golden in enumerate(GOLDENS):
-        write(golden, seed, root)
-    versions = {"xgboost": xgb.__version__, "numpy": np.__version__, "pandas": pd.__version__}
-    (root / "README.md").write_text(README.format(**versions), encoding="utf-8")
+    args = parser.parse_args()
+    if args.step == "write":
+        for seed, golden in enumerate(GOLDENS):
+            if golden.version == xgb.__version__:
+                write(golden, seed, args.folder)
+        return
+    if xgb.__version__ != CURRENT:
+        raise SystemExit(f"contributions are made by XGBoost {CURRENT}, and this is {xgb.__version__}")
+    strangers = {f.name for f in args.folder.iterdir() if f.is_dir()} - {g.name for g in GOLDENS}
+    if strangers:
+        raise SystemExit(f"no golden model is called {', '.join(sorted(strangers))}: remove the folder")
+    for golden in GOLDENS:
+        explain(golden, args.folder)
+    table = "\n".join(f"| `{g.name}` | {g.objective} | {g.version} |" for g in GOLDENS)
+    (args.folder / "README.md").write_text(README.format(xgboost=xgb.__version__, table=table), encoding="utf-8")
 
 
 if __name__ == "__main__":

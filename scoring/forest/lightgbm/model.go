@@ -109,7 +109,7 @@ func readObjective(header *section, f *forest.Forest) error {
 	if f.Link, ok = linkOf(f.Objective); !ok {
 		return header.errorf(key, "predictions of the objective %s are not known here; use binary, regression, multiclass or one like them", quote(f.Objective))
 	}
-	if many := f.Link == forest.Softmax || f.Link == forest.Sigmoids; f.NumGroup > 1 && !many {
+	if many := f.Link == forest.Softmax || f.Objective == "multiclassova"; f.NumGroup > 1 && !many {
 		return header.errorf(key, "%s has %d classes; it takes none", f.Objective, f.NumGroup)
 	}
 	for _, word := range words[1:] {
@@ -117,7 +117,7 @@ func readObjective(header *section, f *forest.Forest) error {
 		switch {
 		case word == "sqrt" && f.Link == forest.Identity:
 			f.Link = forest.SignedSquare
-		case name == "sigmoid" && (f.Link == forest.Sigmoid || f.Link == forest.Sigmoids):
+		case name == "sigmoid" && f.Link == forest.Sigmoid:
 			var err error
 			if f.Steepness, err = strconv.ParseFloat(value, 64); err != nil || !(f.Steepness > 0) {
 				return header.errorf(key, "sigmoid is not a number above 0")
@@ -137,12 +137,10 @@ func linkOf(objective string) (forest.Link, bool) {
 	switch objective {
 	case "regression", "regression_l1", "huber", "fair", "quantile", "mape", "lambdarank", "rank_xendcg":
 		return forest.Identity, true
-	case "binary", "cross_entropy", "xentropy":
+	case "binary", "cross_entropy", "xentropy", "multiclassova":
 		return forest.Sigmoid, true
 	case "multiclass":
 		return forest.Softmax, true
-	case "multiclassova":
-		return forest.Sigmoids, true
 	case "poisson", "gamma", "tweedie":
 		return forest.Exp, true
 	case "cross_entropy_lambda", "xentlambda":

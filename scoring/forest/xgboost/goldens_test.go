@@ -14,17 +14,23 @@ import (
 	"github.com/trendbuy/riskscorer/scoring/forest/xgboost"
 )
 
-// goldens are the folders of testdata that hold a model, its rows and what XGBoost makes of them.
-func goldens(tb testing.TB) []string {
+// goldens are the folders of testdata that hold a model, its rows and what XGBoost makes of them, and for each
+// of them the files of the model: JSON, UBJSON or both.
+func goldens(tb testing.TB) map[string][]string {
 	tb.Helper()
-	models, err := filepath.Glob("testdata/*/model.json")
-	if err != nil || len(models) < 7 {
-		tb.Fatalf("%d golden models in testdata, want 7 or more (%v)", len(models), err)
+	models, err := filepath.Glob("testdata/*/model.*")
+	if err != nil {
+		tb.Fatal(err)
 	}
-	for i, m := range models {
-		models[i] = filepath.Base(filepath.Dir(m))
+	files := make(map[string][]string)
+	for _, m := range models {
+		name := filepath.Base(filepath.Dir(m))
+		files[name] = append(files[name], filepath.Base(m))
 	}
-	return models
+	if len(files) < 60 {
+		tb.Fatalf("%d golden models in testdata, want 60 or more", len(files))
+	}
+	return files
 }
 
 func readGolden(tb testing.TB, name, file string) []byte {
@@ -126,8 +132,8 @@ func goldenExpectation(tb testing.TB, name string, f *forest.Forest) (e expectat
 
 // TestGoldens holds the loader and the forest to XGBoost's own numbers, row by row, from both formats.
 func TestGoldens(t *testing.T) {
-	for _, name := range goldens(t) {
-		for _, file := range []string{"model.json", "model.ubj"} {
+	for name, files := range goldens(t) {
+		for _, file := range files {
 			t.Run(name+"/"+file, func(t *testing.T) {
 				f := loadGolden(t, name, file)
 				rows, want := goldenRows(t, name, f), goldenExpectation(t, name, f)
@@ -193,8 +199,8 @@ func compareContributions(t *testing.T, got, want []float64, width int) {
 
 // TestGoldensOneRowAtATime makes sure that a row's results do not depend on its neighbours.
 func TestGoldensOneRowAtATime(t *testing.T) {
-	for _, name := range goldens(t) {
-		f := loadGolden(t, name, "model.ubj")
+	for name, files := range goldens(t) {
+		f := loadGolden(t, name, files[0])
 		rows := goldenRows(t, name, f)
 		n, width := len(rows)/f.NumFeature, f.NumGroup*(f.NumFeature+1)
 		margins, contributions := make([]float64, n*f.NumGroup), make([]float64, n*width)

@@ -8,8 +8,8 @@ import (
 
 // TestGoldensByEveryKernel holds the kernels, not only the one that the forest chose, to XGBoost's margins.
 func TestGoldensByEveryKernel(t *testing.T) {
-	for _, name := range goldens(t) {
-		f := loadGolden(t, name, "model.ubj")
+	for name, files := range goldens(t) {
+		f := loadGolden(t, name, files[0])
 		rows, want := goldenRows(t, name, f), goldenExpectation(t, name, f)
 		for _, k := range forest.Kernels() {
 			t.Run(name+"/"+string(k), func(t *testing.T) {

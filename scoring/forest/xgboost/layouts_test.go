@@ -42,6 +42,28 @@ func TestOlderLayouts(t *testing.T) {
 	}
 }
 
+// TestWeights reads the weights of a dart model where 3.4 writes them, and where the versions before it do.
+func TestWeights(t *testing.T) {
+	layouts := map[string][]byte{
+		"3.4": edit(t, `"iteration_indptr"`, `"weight_drop": [0.5, 0.1], "iteration_indptr"`),
+	}
+	older := edit(t, `"name": "gbtree", "model": {`, `"name": "dart", "weight_drop": [0.5, 0.1], "gbtree": {"name": "gbtree", "model": {`)
+	layouts["before 3.4"] = bytes.Replace(older, []byte("}]}},\n"), []byte("}]}}},\n"), 1)
+	for name, data := range layouts {
+		t.Run(name, func(t *testing.T) {
+			f, err := xgboost.Load(data, xgboost.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, want := range []float64{0.5, float64(float32(0.1) * 0.25)} {
+				if got := float64(f.Trees[i].Nodes[2].Leaf); got != want {
+					t.Errorf("tree %d: leaf %v, want %v", i, got, want)
+				}
+			}
+		})
+	}
+}
+
 // TestNumbersRoundOnce reads a threshold just above the middle of two float32 values, whose float64 is the
 // middle itself and would round down from there.
 func TestNumbersRoundOnce(t *testing.T) {

@@ -1,6 +1,6 @@
 // Package xgboost provides the loader of XGBoost model files, JSON and UBJSON, into a [forest.Forest].
 //
-// It reads what XGBoost 1.7 to 3.4 write for tree boosters with one value a leaf. A file is taken as
+// It reads what XGBoost 1.7 to 3.4 write for the boosters gbtree and dart with one value a leaf. A file is taken as
 // hostile: its size, depth, counts, indices and numbers are checked before they are relied on.
 package xgboost
 
@@ -71,7 +71,7 @@ func Load(data []byte, o Options) (*forest.Forest, error) {
 // decoderOf chooses by the byte after the brace: UBJSON has the type of the key's length there.
 func decoderOf(data []byte) (func([]byte) (any, error), error) {
 	if len(data) < 2 || data[0] != '{' {
-		return nil, &FileError{Problem: "it is neither JSON nor UBJSON; load it with the XGBoost that wrote it and save it again with save_model(\"model.ubj\")"}
+		return nil, refuseForeign(data)
 	}
 	switch data[1] {
 	case 'i', 'U', 'I', 'l', 'L', 'N', '$', '#':

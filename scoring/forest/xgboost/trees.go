@@ -75,7 +75,7 @@ func readColumns(tree value) (c columns, err error) {
 		return c, err
 	}
 	if size, ok := params.find("size_leaf_vector"); ok && size.raw != "1" && size.raw != "0" {
-		return c, size.errorf("its leaves are vectors; train with multi_strategy=one_output_per_tree")
+		return c, size.errorf("its leaves are vectors, of a model with multi_strategy=multi_output_tree; train with multi_strategy=one_output_per_tree")
 	}
 	if c.left, err = tree.integers("left_children", -1, nodes-1); err != nil {
 		return c, err

@@ -62,6 +62,17 @@ func (v value) list() ([]value, error) {
 	return list, nil
 }
 
+// length returns the number of elements of an array, 0 for another value.
+func (v value) length() int {
+	switch elements := v.raw.(type) {
+	case []float64:
+		return len(elements)
+	case []any:
+		return len(elements)
+	}
+	return 0
+}
+
 // strings returns the member called name, a list of strings; nil if it is empty or not there.
 func (v value) strings(name string) ([]string, error) {
 	member, ok := v.find(name)

@@ -1,0 +1,144 @@
+package xgboost
+
+import (
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/trendbuy/riskscorer/scoring/forest"
+)
+
+// linkOf returns what an objective does with margins, and whether it is one of those read here.
+func linkOf(objective string) (forest.Link, bool) {
+	switch objective {
+	case "binary:logistic", "reg:logistic":
+		return forest.Sigmoid, true
+	case "multi:softprob", "multi:softmax":
+		return forest.Softmax, true
+	case "count:poisson", "reg:gamma", "reg:tweedie", "survival:aft", "survival:cox":
+		return forest.Exp, true
+	case "binary:hinge":
+		return forest.Step, true
+	case "binary:logitraw", "reg:squarederror", "reg:linear", "reg:squaredlogerror", "reg:absoluteerror",
+		"reg:pseudohubererror", "reg:quantileerror", "reg:expectileerror", "rank:pairwise", "rank:ndcg", "rank:map":
+		return forest.Identity, true
+	}
+	return 0, false
+}
+
+// readParameters reads the sizes, the objective and the base margin.
+func readParameters(learner value, clamps bool, f *forest.Forest) error {
+	params, err := learner.get("learner_model_param")
+	if err != nil {
+		return err
+	}
+	if f.NumFeature, err = params.parameter("num_feature", 1, forest.MaxFeatures); err != nil {
+		return err
+	}
+	objective, err := learner.get("objective")
+	if err != nil {
+		return err
+	}
+	if f.Objective, err = objective.text("name"); err != nil {
+		return err
+	}
+	known := false
+	if f.Link, known = linkOf(f.Objective); !known {
+		return objective.errorf("predictions of the objective %s are not known here; train with binary:logistic, reg:squarederror, multi:softprob or another of XGBoost's own", quote(f.Objective))
+	}
+	if f.NumGroup, err = groups(params, f); err != nil {
+		return err
+	}
+	f.Base, err = baseMargins(params, clamps, f)
+	return err
+}
+
+// groups returns the number of margins of a row: of classes, or of targets, which files before 1.6 do not count.
+func groups(params value, f *forest.Forest) (int, error) {
+	classes, err := params.parameter("num_class", 0, forest.MaxGroups)
+	if err != nil {
+		return 0, err
+	}
+	targets := 1
+	if _, ok := params.find("num_target"); ok {
+		if targets, err = params.parameter("num_target", 0, forest.MaxGroups); err != nil {
+			return 0, err
+		}
+	}
+	if f.Link != forest.Softmax && classes > 1 {
+		return 0, params.errorf("%s has %d classes; it takes none", f.Objective, classes)
+	}
+	if f.Link == forest.Softmax && targets > 1 {
+		return 0, params.errorf("%s has %d targets; it takes one", f.Objective, targets)
+	}
+	return max(1, classes, targets), nil
+}
+
+// clampsProbability reports whether the XGBoost that wrote the file keeps the base probability away from 0
+// and 1, as it does from 3.2 on.
+func clampsProbability(root value) (bool, error) {
+	version, err := root.integers("version", 0, math.MaxInt32)
+	if err != nil {
+		return false, err
+	}
+	return slices.Compare(version, []int{3, 2}) >= 0, nil
+}
+
+// baseMargins reads base_score: a number, or from XGBoost 3.1 on a list of one number or one a group.
+func baseMargins(params value, clamps bool, f *forest.Forest) ([]float64, error) {
+	text, err := params.text("base_score")
+	if err != nil {
+		return nil, err
+	}
+	base, _ := params.find("base_score")
+	if inner, ok := strings.CutPrefix(text, "["); ok {
+		text = strings.TrimSuffix(inner, "]")
+	}
+	scores := strings.Split(text, ",")
+	if len(scores) != 1 && len(scores) != f.NumGroup {
+		return nil, base.errorf("it has %d numbers for %d groups", len(scores), f.NumGroup)
+	}
+	margins := make([]float64, f.NumGroup)
+	for g := range margins {
+		score, err := strconv.ParseFloat(scores[g%len(scores)], 32)
+		if err != nil {
+			return nil, base.errorf("it is not a number or a list of numbers that fit a float32")
+		}
+		margin, err := baseMargin(float32(score), base, clamps, f)
+		if err != nil {
+			return nil, err
+		}
+		margins[g] = float64(margin)
+	}
+	return margins, nil
+}
+
+// baseMargin returns the margin of one number of base_score, which is a prediction where the link is a
+// sigmoid or an exponential, and a margin elsewhere.
+func baseMargin(score float32, base value, clamps bool, f *forest.Forest) (float32, error) {
+	switch f.Link {
+	case forest.Sigmoid:
+		if clamps && score >= 0 && score <= 1 {
+			score = min(max(score, 1e-6), 1-1e-6)
+		}
+		if !(score > 0 && score < 1) {
+			return 0, base.errorf("it is not between 0 and 1, as a probability must be")
+		}
+		return logit(score), nil
+	case forest.Exp:
+		if !(score > 0) {
+			return 0, base.errorf("it is not above 0, as the predictions of %s are", f.Objective)
+		}
+		return log(score), nil
+	default:
+		return score, nil
+	}
+}
+
+// logit is XGBoost's, in float32.
+func logit(p float32) float32 { return -log(1/p - 1) }
+
+// log is the float32 nearest to the logarithm of x. That of the C library that XGBoost runs on is one bit
+// off that for about one number in 500.
+func log(x float32) float32 { return float32(math.Log(float64(x))) }
