@@ -130,6 +130,7 @@ func edit(tb testing.TB, old, replacement string) []byte {
 }
 
 func TestBrokenModels(t *testing.T) {
+	sets := smallModel[strings.Index(smallModel, "num_cat=1"):strings.Index(smallModel, "cat_threshold=5")]
 	tests := []struct{ name, old, replacement, want string }{
 		{"nothing", "x", "x", ""},
 		{"line ends of Windows", smallModel, strings.ReplaceAll(smallModel, "\n", "\r\n"), ""},
@@ -198,6 +199,7 @@ func TestBrokenModels(t *testing.T) {
 		{"a lie about category sets", "num_cat=1", "num_cat=2147483647", "cat_boundaries: it has 2 values"},
 		{"category boundaries", "cat_boundaries=0 1", "cat_boundaries=1 1", "cat_boundaries"},
 		{"category boundaries beyond", "cat_boundaries=0 1", "cat_boundaries=0 2", "cat_threshold: it has 1 values, not 2"},
+		{"category boundaries down", sets, strings.NewReplacer("num_cat=1", "num_cat=2", "=0 1\n", "=0 9 1\n").Replace(sets), "cat_boundaries: they do not go up from 0"},
 		{"category bits", "cat_threshold=5", "cat_threshold=4294967296", "cat_threshold"},
 		{"category without a name", "cat_threshold=5", "cat_threshold=15", ""},
 		{"category names", `[["a", 5, true]]`, `[["a", "a", true]]`, `two categories of feature 1 are called "a"`},
@@ -231,6 +233,27 @@ func wantFileError(t *testing.T, err error, want string) {
 	}
 	if _, proper := errors.AsType[*lightgbm.FileError](err); !proper || !strings.Contains(err.Error(), want) {
 		t.Errorf("Load: %v, want a FileError with %q", err, want)
+	}
+}
+
+// TestZeroIsARange: LightGBM reads what is near zero as zero, whatever the threshold.
+func TestZeroIsARange(t *testing.T) {
+	for _, threshold := range []float64{0, 1e-36, 1e-35, forest.ZeroBound, 1.1e-35, -1e-36, -forest.ZeroBound, -1.1e-35} {
+		f, err := lightgbm.Load(edit(t, "threshold=0.5", fmt.Sprintf("threshold=%g", threshold)), lightgbm.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, x := range []float64{0, 1e-310, 1e-36, forest.ZeroBound, 1.05e-35, 1.2e-35} {
+			for _, x := range []float64{x, -x} {
+				read := x
+				if math.Abs(x) <= forest.ZeroBound {
+					read = 0
+				}
+				if got, want := x <= f.Trees[0].Nodes[0].Threshold, read <= threshold; got != want {
+					t.Errorf("%g goes left of %g: %t, want %t", x, threshold, got, want)
+				}
+			}
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 
 	"github.com/trendbuy/riskscorer/scoring/forest"
 )
@@ -134,6 +135,9 @@ func readSets(s *section) ([][]uint32, error) {
 	if err != nil {
 		return nil, err
 	}
+	if starts[0] != 0 || !slices.IsSorted(starts) {
+		return nil, s.errorf("cat_boundaries", "they do not go up from 0")
+	}
 	words, err := s.integers("cat_threshold", starts[count], 0, math.MaxUint32)
 	if err != nil {
 		return nil, err
@@ -141,9 +145,6 @@ func readSets(s *section) ([][]uint32, error) {
 	sets := make([][]uint32, count)
 	codes := 0
 	for i := range sets {
-		if i == 0 && starts[0] != 0 || starts[i+1] < starts[i] {
-			return nil, s.errorf("cat_boundaries", "they do not go up from 0")
-		}
 		for k, word := range words[starts[i]:starts[i+1]] {
 			if codes += bits.OnesCount(uint(word)); codes > maxCodes {
 				return nil, s.errorf("cat_threshold", "its category sets have more than %d codes", maxCodes)
