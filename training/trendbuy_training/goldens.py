@@ -88,12 +88,33 @@ def write_columns(path: Path, columns: dict[str, np.ndarray]) -> None:
         out.writerows([str(v) for v in row] for row in np.column_stack(list(columns.values())).astype(np.float32))
 
 
+def write_base_margins(path: Path) -> None:
+    """Writes the margin that XGBoost makes of each of many base scores, where its logarithm is not the nearest float32."""
+    rng = np.random.default_rng(7)
+    near = 0.5 + rng.normal(0.0, 0.004, 500)
+    chances = np.concatenate([near, rng.random(400), 10.0 ** rng.uniform(-7, -1, 100)])
+    means = np.concatenate([rng.normal(1.0, 0.02, 300), np.exp(rng.normal(0.0, 4.0, 200))])
+    data = xgb.DMatrix(np.zeros((2, 1)), [0.5, 0.5])
+    with path.open("w", newline="", encoding="utf-8") as file:
+        out = csv.writer(file, lineterminator="\n")
+        out.writerow(["objective", "base_score", "margin"])
+        for objective, scores in {"binary:logistic": chances, "reg:gamma": means}.items():
+            booster = xgb.train({"objective": objective, "max_depth": 1}, data, 1)
+            model = json.loads(booster.save_raw("json"))
+            leaf = model["learner"]["gradient_booster"]["model"]["trees"][0]
+            leaf["split_conditions"] = [0.0] * len(leaf["split_conditions"])
+            for score in scores.astype(np.float32):
+                model["learner"]["learner_model_param"]["base_score"] = f"[{score}]"
+                booster = xgb.Booster(model_file=bytearray(json.dumps(model).encode()))
+                out.writerow([objective, score, booster.predict(data, output_margin=True)[0]])
+
+
 README = """# Golden models
 
 Written by `training/goldens.sh`: the models of each version of XGBoost by that version, contributions by XGBoost {xgboost}.
 Each folder is one model: `model.json` or `model.ubj` or both, `rows.csv`, and `expected.csv` with XGBoost's own margins,
 predictions and contributions. Rows stand on thresholds, one float32 beside them, between two float32 values, and at the
-ends of float32. The predictions of `multi:softmax` are the probabilities whose largest is the class that XGBoost names.
+ends of float32. `base_margins.csv` has base scores and the margins that XGBoost makes of them. The predictions of `multi:softmax` are the probabilities whose largest is the class that XGBoost names.
 
 | folder | objective | XGBoost |
 | --- | --- | --- |
@@ -118,6 +139,7 @@ def main() -> None:
         raise SystemExit(f"no golden model is called {', '.join(sorted(strangers))}: remove the folder")
     for golden in GOLDENS:
         explain(golden, args.folder)
+    write_base_margins(args.folder / "base_margins.csv")
     table = "\n".join(f"| `{g.name}` | {g.objective} | {g.version} |" for g in GOLDENS)
     (args.folder / "README.md").write_text(README.format(xgboost=xgb.__version__, table=table), encoding="utf-8")
 

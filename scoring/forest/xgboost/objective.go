@@ -135,10 +135,3 @@ func baseMargin(score float32, base value, clamps bool, f *forest.Forest) (float
 		return score, nil
 	}
 }
-
-// logit is XGBoost's, in float32.
-func logit(p float32) float32 { return -log(1/p - 1) }
-
-// log is the float32 nearest to the logarithm of x. That of the C library that XGBoost runs on is one bit
-// off that for about one number in 500.
-func log(x float32) float32 { return float32(math.Log(float64(x))) }
