@@ -61,7 +61,11 @@ func BenchmarkContributions(b *testing.B) {
 			b.Fatal(err)
 		}
 		b.Run(c.name+"/quadrature", func(b *testing.B) { benchmarkContributions(b, quadrature, c.rows) })
-		b.Run(c.name+"/go", func(b *testing.B) { benchmarkContributions(b, c.f, c.rows) })
+		for _, k := range []forest.Kernel{forest.KernelGo, forest.KernelAVX512} {
+			if f := withKernel(c.f, k); f != nil {
+				b.Run(c.name+"/"+string(k), func(b *testing.B) { benchmarkContributions(b, f, c.rows) })
+			}
+		}
 	}
 }
 

@@ -16,7 +16,7 @@ const maxTableLeaf = 1e36
 // newPatternTables returns the tables of f, or nil for a forest that they do not suit: that depends on
 // the trees alone. The bits of the entries do not depend on the number of workers or CPUs.
 func newPatternTables(f *Forest) *patternTables {
-	p := &patternTables{}
+	p := &patternTables{places: numPlaces(f.NumFeature)}
 	var padded []*paddedTree
 	size := 1
 	for _, i := range treesByGroup(f) {
@@ -34,17 +34,27 @@ func newPatternTables(f *Forest) *patternTables {
 			return nil
 		}
 		if f.NumFeature > entryLanes {
-			tree.features = pad.localise(tree.subtrees)
+			tree.features = pad.setLanes(tree.subtrees, f.NumFeature <= maxForestPlaces)
 		}
 		padded, p.trees = append(padded, pad), append(p.trees, tree)
 	}
 	p.entries = make([]entry, size)
 	p.fill(padded)
 	p.outcomes = newOutcomes(f, padded)
+	p.vector = newVectorTables(p)
 	p.scratch.New = func() any {
-		return &tableScratch{rows: make([]byte, p.stride()*blockRows)}
+		return &tableScratch{rows: make([]byte, p.stride()*blockRows+strideUnit)}
 	}
 	return p
+}
+
+func numPlaces(features int) int {
+	for _, places := range [...]int{8, 16, maxForestPlaces} {
+		if features <= places {
+			return places
+		}
+	}
+	return 0
 }
 
 // treesByGroup returns the indices of the trees, ordered by group and then by tree.
@@ -68,7 +78,8 @@ func (p *patternTables) fill(padded []*paddedTree) {
 				games := pad.games()
 				for k := range tree.subtrees {
 					s := &tree.subtrees[k]
-					pad.fill(p.entries[s.first:][:pad.patterns()], s, tree.features, games[:])
+					entries, four := p.entries[s.first:][:pad.patterns()], games[4*s.slot-1<<pad.depth:][:4]
+					fillSubtree(entries, four, p.lanesOf(tree, s, four))
 				}
 			}
 		})
@@ -125,12 +136,13 @@ func (p *paddedTree) subtrees(first int) []subtree {
 	return all
 }
 
-// localise returns the distinct features of the tree and gives the subtrees lanes of their own.
-func (p *paddedTree) localise(subtrees []subtree) (features []int32) {
+// setLanes gives the subtrees' lanes their places: those of the forest's features, or those of the
+// features that it returns.
+func (p *paddedTree) setLanes(subtrees []subtree, ofForest bool) (features []int32) {
 	for i := range subtrees {
 		s := &subtrees[i]
 		for lane := range s.lanes {
-			s.lanes[lane] = noFeature
+			s.lanes[lane] = noPlace
 		}
 		used := 0
 		// The splits that its leaves lie below: those above it, and its own three.
@@ -139,18 +151,25 @@ func (p *paddedTree) localise(subtrees []subtree) (features []int32) {
 				continue
 			}
 			feature := p.Nodes[p.nodes[slot]].Feature
-			place := slices.Index(features, feature)
-			if place < 0 {
-				place = len(features)
+			if !ofForest && !slices.Contains(features, feature) {
 				features = append(features, feature)
 			}
-			if !slices.Contains(s.lanes[:used], uint8(place)) {
-				s.lanes[used] = uint8(place)
+			place := uint8(placeOf(features, feature))
+			if !slices.Contains(s.lanes[:used], place) {
+				s.lanes[used] = place
 				used++
 			}
 		}
 	}
 	return features
+}
+
+// placeOf returns the place of a feature, where features are the tree's own or nil.
+func placeOf(features []int32, feature int32) int {
+	if features == nil {
+		return int(feature)
+	}
+	return slices.Index(features, feature)
 }
 
 // above returns the slots above a slot, the root first.
@@ -162,18 +181,21 @@ func above(slot uint32) []uint32 {
 	return slots
 }
 
-// fill computes the entries of subtree s from the games of the tree's leaves.
-func (p *paddedTree) fill(entries []entry, s *subtree, features []int32, games []leafGame) {
-	four := games[4*s.slot-1<<p.depth:][:4]
-	var lanes [4][maxTableDepth]int
+// lanesOf returns the lane of each feature of a subtree's four leaves.
+func (p *patternTables) lanesOf(t *patternTree, s *subtree, four []leafGame) (lanes [4][maxTableDepth]int) {
 	for i := range four {
 		for k, feature := range four[i].features {
 			lanes[i][k] = int(feature)
-			if features != nil {
-				lanes[i][k] = slices.Index(s.lanes[:], uint8(slices.Index(features, feature)))
+			if p.places != entryLanes {
+				lanes[i][k] = slices.Index(s.lanes[:], uint8(placeOf(t.features, feature)))
 			}
 		}
 	}
+	return lanes
+}
+
+// fillSubtree computes the entries of a subtree from the games of its leaves.
+func fillSubtree(entries []entry, four []leafGame, lanes [4][maxTableDepth]int) {
 	for pattern := range entries {
 		right, rightChild, leftChild := pattern>>2&1, pattern>>1&1, pattern&1
 		// Of the four leaves, bit 1 and bit 0 are the ways to it from the root and from its child.

@@ -71,24 +71,29 @@ func (o *outcomes) quantise(s *tableScratch, f *Forest, rows []float64) {
 	}
 }
 
-// find sets ways to those of the rows in one tree.
-func (o *outcomes) find(ways *[blockRows]uint64, s *tableScratch, f *Forest, tree int, rows []float64) {
+// find sets s.ways to those of the rows in the trees from first to last.
+func (o *outcomes) find(s *tableScratch, f *Forest, first, last int, rows []float64) {
 	n := len(rows) / f.NumFeature
-	if o.columns != nil {
-		for r := range n {
-			ways[r] = o.tests[tree].ways(s.rows[r*o.columns.stride:][:o.columns.stride])
-		}
-		return
-	}
-	for r := range n {
-		ways[r] = 0
-		for _, split := range o.splits[tree] {
-			node := &split.tree.Nodes[split.node]
-			if !split.tree.goesLeft(node, float32(rows[r*f.NumFeature+int(node.Feature)])) {
-				ways[r] |= 1 << split.slot
+	for i := first; i < last; i++ {
+		ways := s.ways[i-first][:n]
+		for r := range ways {
+			if o.columns != nil {
+				ways[r] = o.tests[i].ways(s.rows[r*o.columns.stride:][:o.columns.stride])
+			} else {
+				ways[r] = waysOf(o.splits[i], rows[r*f.NumFeature:][:f.NumFeature])
 			}
 		}
 	}
+}
+
+// waysOf returns a bit for each slot: 1 if the row goes right.
+func waysOf(splits []slotSplit, row []float64) (ways uint64) {
+	for _, s := range splits {
+		if n := &s.tree.Nodes[s.node]; !s.tree.goesLeft(n, float32(row[n.Feature])) {
+			ways |= 1 << s.slot
+		}
+	}
+	return ways
 }
 
 // ways returns a bit for each slot: 1 if the row goes right.
@@ -105,27 +110,61 @@ func (t *treeTests) ways(row []byte) (ways uint64) {
 // s.phi, or to dst if the forest has more than 8 features. It returns the first tree after them.
 func (p *patternTables) pass(s *tableScratch, f *Forest, rows []float64, first int, dst []float64) (last int) {
 	n, stride := len(rows)/f.NumFeature, f.NumGroup*(f.NumFeature+1)
-	for last = first; last < min(first+tableTrees, len(p.trees)) && p.trees[last].group == p.trees[first].group; last++ {
-		p.find(&s.ways[last-first], s, f, last, rows)
+	last = first + 1
+	for last < min(first+tableTrees, len(p.trees)) && p.trees[last].group == p.trees[first].group {
+		last++
 	}
-	for i := first; i < last; i++ {
-		t, ways := &p.trees[i], s.ways[i-first][:n]
-		if t.features == nil {
-			t.add(s.phi[:n], ways, p.entries)
-			continue
-		}
-		t.sum(s.sums[:n], ways, p.entries)
-		for r := range n {
-			for k, feature := range t.features {
-				dst[r*stride+int(feature)] += float64(s.sums[r][k])
+	vector := p.vector
+	if f.Kernel() != KernelAVX512 {
+		vector = nil
+	}
+	if vector == nil || !vector.find(&s.ways, &p.outcomes, first, last-first, s.rows, n) {
+		p.find(s, f, first, last, rows)
+	}
+	switch {
+	case f.NumFeature > maxForestPlaces:
+		for i := first; i < last; i++ {
+			t := &p.trees[i]
+			if vector != nil {
+				vector.sum(s, p.entries, i, i-first, n)
+			} else {
+				t.sum(s.sums[:n], s.ways[i-first][:n], p.entries)
 			}
+			for r := range n {
+				phi := dst[r*stride:][:f.NumFeature]
+				for k, feature := range t.features {
+					phi[feature] += float64(s.sums[r][k])
+				}
+			}
+		}
+	case vector != nil:
+		vector.add(s, p, first, last-first, n)
+	default:
+		for i := first; i < last; i++ {
+			p.add(s, i, s.ways[i-first][:n])
 		}
 	}
 	return last
 }
 
-// add adds what the tree contributes to rows, by feature.
-func (t *patternTree) add(phi [][entryLanes]float64, ways []uint64, entries []entry) {
+// add adds what a tree contributes to s.phi.
+func (p *patternTables) add(s *tableScratch, tree int, ways []uint64) {
+	t := &p.trees[tree]
+	if p.places == entryLanes {
+		t.add(&s.phi, ways, p.entries)
+		return
+	}
+	t.sum(s.sums[:len(ways)], ways, p.entries)
+	for r := range ways {
+		phi := s.phi[r*p.places:][:p.places]
+		for k, sum := range s.sums[r][:p.places] {
+			phi[k] += float64(sum)
+		}
+	}
+}
+
+// add adds what the tree contributes to rows, whose places are the lanes.
+func (t *patternTree) add(phi *[blockRows * maxForestPlaces]float64, ways []uint64, entries []entry) {
 	var above [maxSlots / 2]uint32
 	for r, w := range ways {
 		t.satisfied(&above, w)
@@ -135,19 +174,19 @@ func (t *patternTree) add(phi [][entryLanes]float64, ways []uint64, entries []en
 			s0, s1, s2, s3 = s0+e[0], s1+e[1], s2+e[2], s3+e[3]
 			s4, s5, s6, s7 = s4+e[4], s5+e[5], s6+e[6], s7+e[7]
 		}
-		to := &phi[r]
+		to := phi[r*entryLanes:][:entryLanes]
 		to[0], to[1], to[2], to[3] = to[0]+float64(s0), to[1]+float64(s1), to[2]+float64(s2), to[3]+float64(s3)
 		to[4], to[5], to[6], to[7] = to[4]+float64(s4), to[5]+float64(s5), to[6]+float64(s6), to[7]+float64(s7)
 	}
 }
 
-// sum sets sums to what the tree contributes to rows, by place of feature.
+// sum sets sums to what the tree contributes to rows.
 func (t *patternTree) sum(sums [][maxSlots]float32, ways []uint64, entries []entry) {
 	var above [maxSlots / 2]uint32
 	for r, w := range ways {
 		t.satisfied(&above, w)
 		sum := &sums[r]
-		clear(sum[:len(t.features)])
+		clear(sum[:])
 		for i := range t.subtrees {
 			s := &t.subtrees[i]
 			e := &entries[s.entry(&above, w)]

@@ -19,7 +19,17 @@ func contributions(f *forest.Forest, rows []float64) []float64 {
 	return phi
 }
 
-// checkTables holds the tables of f to quadrature, in one batch and row by row.
+// withKernel returns f with a kernel, or nil if this CPU, build or forest has it not.
+func withKernel(f *forest.Forest, k forest.Kernel) *forest.Forest {
+	g, err := f.WithKernel(k)
+	if err != nil {
+		return nil
+	}
+	return g
+}
+
+// checkTables holds the tables of f to quadrature, in one batch and row by row, and the kernels to one
+// another.
 func checkTables(t *rapid.T, f *forest.Forest, rows []float64) {
 	t.Helper()
 	phi, want := contributions(f, rows), contributions(byQuadrature(t, f), rows)
@@ -34,6 +44,11 @@ func checkTables(t *rapid.T, f *forest.Forest, rows []float64) {
 		one := contributions(f, rows[r*f.NumFeature:(r+1)*f.NumFeature])
 		if !sameBits(one, phi[r*width:(r+1)*width]) {
 			t.Fatalf("the contributions of row %d differ from those in a batch", r)
+		}
+	}
+	for _, k := range []forest.Kernel{forest.KernelReference, forest.KernelGo, forest.KernelAVX512} {
+		if g := withKernel(f, k); g != nil && !sameBits(contributions(g, rows), phi) {
+			t.Fatalf("the contributions by kernel %q differ from those by %q", k, f.Kernel())
 		}
 	}
 }
@@ -68,9 +83,10 @@ func TestTablesAgreeWithQuadrature(t *testing.T) { rapid.Check(t, checkContribut
 
 func FuzzContributions(f *testing.F) { f.Fuzz(rapid.MakeFuzz(checkContributionsOfAnyForest)) }
 
-// The forests of drawForest have few trees; these have full ones, and more than a pass takes.
+// The forests of drawForest have few trees; these have full ones, more than a pass takes, and rows of
+// every number of registers.
 func TestTablesOfFullTrees(t *testing.T) {
-	for _, features := range []int{8, 9, 33, 200} {
+	for _, features := range []int{1, 8, 9, 33, 100, 200} {
 		for depth := range 7 {
 			f, rows := balanced(t, 37, depth, features, 70)
 			q, err := forest.Quadrature(f)
@@ -81,6 +97,11 @@ func TestTablesOfFullTrees(t *testing.T) {
 			for i := range want {
 				if !(math.Abs(got[i]-want[i]) <= 1e-6) {
 					t.Fatalf("%d features, depth %d: contribution %d is %v, by quadrature %v", features, depth, i, got[i], want[i])
+				}
+			}
+			for _, k := range []forest.Kernel{forest.KernelGo, forest.KernelAVX512} {
+				if g := withKernel(f, k); g != nil && !sameBits(contributions(g, rows), got) {
+					t.Fatalf("%d features, depth %d: contributions by kernel %q differ from those by %q", features, depth, k, f.Kernel())
 				}
 			}
 		}
@@ -162,11 +183,12 @@ func TestContributionsConcurrently(t *testing.T) {
 	for _, features := range []int{8, 40} {
 		f, rows := balanced(t, 20, 6, features, 130)
 		want := contributions(f, rows)
+		pureGo := withKernel(f, forest.KernelGo)
 		var wg sync.WaitGroup
 		for range 8 {
 			wg.Go(func() {
 				for range 10 {
-					if !sameBits(contributions(f, rows), want) {
+					if !sameBits(contributions(f, rows), want) || !sameBits(contributions(pureGo, rows), want) {
 						t.Error("contributions differ between calls")
 						return
 					}
@@ -181,8 +203,14 @@ func TestContributionsDoNotAllocate(t *testing.T) {
 	for _, features := range []int{8, 40} {
 		f, rows := balanced(t, 20, 6, features, 70)
 		phi := make([]float64, 70*(features+1))
-		if n := testing.AllocsPerRun(100, func() { f.ContributionsTo(phi, rows) }); n != 0 {
-			t.Errorf("%d features: ContributionsTo allocates %v times", features, n)
+		for _, k := range []forest.Kernel{forest.KernelGo, forest.KernelAVX512} {
+			g := withKernel(f, k)
+			if g == nil {
+				continue
+			}
+			if n := testing.AllocsPerRun(100, func() { g.ContributionsTo(phi, rows) }); n != 0 {
+				t.Errorf("%d features: ContributionsTo by kernel %q allocates %v times", features, k, n)
+			}
 		}
 	}
 }
