@@ -5,8 +5,8 @@ import "sync"
 // Pattern tables hold the SHAP values of whole subtrees, ready to be added up.
 //
 // What a leaf contributes depends on the row only through which splits on its path the row satisfies:
-// in a tree of depth 6, on 6 bits. So a tree is padded to a complete one and cut, at its two lowest
-// levels of splits, into subtrees of three splits and four leaves:
+// in a tree of depth 6, on 6 bits. So a tree is padded to a complete one of its depth and cut, at its two
+// lowest levels of splits, into subtrees of three splits and four leaves:
 //
 //	            1                    slot 1 is the root; the children of slot i are 2i and 2i+1
 //	     2             3
@@ -14,8 +14,11 @@ import "sync"
 //	 8 9  10 11  12 13  14 15
 //	.. .. .. .. .. .. .. .. .. ..    the leaves are 16 to 31
 //
+// A tree of a depth below 6 hangs, on the far left, below splits that all rows go left at, so that every
+// tree has its subtrees below the slots 16 to 31.
+//
 // A pattern of a subtree consists of the bits of the splits above it, 1 where the row satisfies the
-// path, from the root down, and of the ways that the row takes at its own three splits, 1 for right: at
+// path, from the tree's root down, and of the ways that the row takes at its own three splits, 1 for right: at
 // its root, at the right child, at the left child. The entry for a pattern is the exact contribution of
 // the four leaves to each feature, computed in float64 and rounded to float32.
 //
@@ -60,7 +63,8 @@ type patternTables struct {
 // as in the forest.
 type patternTree struct {
 	group int
-	depth int
+	// mask has the bits of a pattern.
+	mask uint8
 	// subtrees are those with leaves, from left to right.
 	subtrees []subtree
 	// features are those of the places where each tree has its own, else nil.
@@ -69,7 +73,7 @@ type patternTree struct {
 
 // A subtree is one of the subtrees of three splits.
 type subtree struct {
-	// slot is its root's.
+	// slot is its root's, in the tree of depth 6.
 	slot uint32
 	// first is its first entry: that of pattern 0.
 	first uint32
@@ -99,6 +103,14 @@ type tableScratch struct {
 func (p *patternTables) explain(f *Forest, dst, rows []float64) {
 	s := p.scratch.Get().(*tableScratch)
 	defer p.scratch.Put(s)
+	n, width := len(rows)/f.NumFeature, f.NumGroup*(f.NumFeature+1)
+	for first := 0; first < n; first += blockRows {
+		last := min(first+blockRows, n)
+		p.explainBlock(s, f, dst[first*width:last*width], rows[first*f.NumFeature:last*f.NumFeature])
+	}
+}
+
+func (p *patternTables) explainBlock(s *tableScratch, f *Forest, dst, rows []float64) {
 	n, width, stride := len(rows)/f.NumFeature, f.NumFeature+1, f.NumGroup*(f.NumFeature+1)
 	p.quantise(s, f, rows)
 	for first := 0; first < len(p.trees); {

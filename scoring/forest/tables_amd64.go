@@ -53,15 +53,15 @@ func newLookupTree(t *patternTree) lookupTree {
 		s := &t.subtrees[i]
 		selector := l.selectors[8*i:][:8]
 		selector[0], selector[1], selector[2] = uint8(2*s.slot), uint8(2*s.slot+1), uint8(s.slot)
-		bit := 3
-		for slot := s.slot; slot > 1; slot /= 2 {
-			selector[bit] = uint8(slot / 2)
+		// The bits above those of a pattern select slot 0, at which no row goes right.
+		slot := s.slot
+		for bit := 3; t.mask>>bit > 0; bit++ {
 			if slot%2 == 0 { // the path goes left
 				l.flips[i] |= 1 << bit
 			}
-			bit++
+			slot /= 2
+			selector[bit] = uint8(slot)
 		}
-		// The rest select slot 0, at which no row goes right.
 		l.first[i] = s.first
 	}
 	return l

@@ -70,6 +70,7 @@ func BenchmarkContributions(b *testing.B) {
 }
 
 func benchmarkContributions(b *testing.B, f *forest.Forest, rows []float64) {
+	b.Helper()
 	n := len(rows) / f.NumFeature
 	dst := make([]float64, n*(f.NumFeature+1))
 	b.Run("single", func(b *testing.B) {

@@ -28,7 +28,7 @@ func newPatternTables(f *Forest) *patternTables {
 			continue
 		}
 		pad := padTree(t)
-		tree := patternTree{group: t.Group, depth: pad.depth, subtrees: pad.subtrees(size)}
+		tree := patternTree{group: t.Group, mask: uint8(pad.patterns() - 1), subtrees: pad.subtrees(size)}
 		size += len(tree.subtrees) * pad.patterns()
 		if size > maxTableBytes/(entryLanes*4) {
 			return nil
@@ -78,7 +78,7 @@ func (p *patternTables) fill(padded []*paddedTree) {
 				games := pad.games()
 				for k := range tree.subtrees {
 					s := &tree.subtrees[k]
-					entries, four := p.entries[s.first:][:pad.patterns()], games[4*s.slot-1<<pad.depth:][:4]
+					entries, four := p.entries[s.first:][:pad.patterns()], games[4*s.slot-maxSlots:][:4]
 					fillSubtree(entries, four, p.lanesOf(tree, s, four))
 				}
 			}
@@ -87,12 +87,12 @@ func (p *patternTables) fill(padded []*paddedTree) {
 	workers.Wait()
 }
 
-// A paddedTree is a tree as a complete one, by slot. A leaf above the lowest level is its leftmost leaf
-// there, below splits that are no splits of the tree and that no row goes right at.
+// A paddedTree is a tree as the far left of a complete one of depth 6, by slot. A leaf above the lowest
+// level is the leftmost leaf there, below splits that are none of the tree's and that no row goes right at.
 type paddedTree struct {
 	*Tree
-	depth int // at least 2
-	// nodes has the split of each slot, or -1; leaves that of each slot less 1<<depth.
+	depth int // of the tree, but at least 2
+	// nodes has the split of each slot, or -1; leaves those of the slots from 64 on.
 	nodes, leaves [maxSlots]int32
 	// height is how far each leaf is above the lowest level.
 	height [maxSlots]int
@@ -104,12 +104,12 @@ func padTree(t *Tree) *paddedTree {
 		p.nodes[i], p.leaves[i] = -1, -1
 	}
 	slots := make([]int, len(t.Nodes))
-	slots[0] = 1
+	slots[0] = maxSlots >> p.depth
 	for i := range t.Nodes {
 		n, slot := &t.Nodes[i], slots[i]
 		if n.Left == 0 {
-			height := p.depth - (bits.Len(uint(slot)) - 1)
-			lowest := slot<<height - 1<<p.depth
+			height := maxTableDepth - (bits.Len(uint(slot)) - 1)
+			lowest := slot<<height - maxSlots
 			p.leaves[lowest], p.height[lowest] = int32(i), height
 			continue
 		}
@@ -129,7 +129,7 @@ func (p *paddedTree) subtrees(first int) []subtree {
 		if four := p.leaves[4*i : 4*i+4]; four[0]&four[1]&four[2]&four[3] < 0 {
 			continue
 		}
-		s := subtree{slot: uint32(1<<p.depth/4 + i), first: uint32(first)}
+		s := subtree{slot: uint32(maxSubtrees + i), first: uint32(first)}
 		first += p.patterns()
 		all = append(all, s)
 	}

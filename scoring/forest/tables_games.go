@@ -36,11 +36,11 @@ func (p *paddedTree) game(place int, rule *rule) leafGame {
 	var shares [maxTableDepth]float64 // by feature of the game
 	var featureOf [maxTableDepth]int  // by split, the root first
 	for k := range splits {
-		slot := (1<<p.depth + place) >> (p.depth - k)
+		slot := (maxSlots + place) >> (p.depth - k)
 		node := p.nodes[slot]
 		n := &p.Nodes[node]
 		child := n.Left
-		if (1<<p.depth+place)>>(p.depth-k-1)&1 == 1 {
+		if (maxSlots+place)>>(p.depth-k-1)&1 == 1 {
 			child = n.Right
 		}
 		at := 0
