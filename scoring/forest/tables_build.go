@@ -1,6 +1,7 @@
 package forest
 
 import (
+	"math"
 	"math/bits"
 	"slices"
 	"sync"
@@ -96,10 +97,12 @@ type paddedTree struct {
 	nodes, leaves [maxSlots]int32
 	// height is how far each leaf is above the lowest level.
 	height [maxSlots]int
+	// offset is taken off all leaves.
+	offset float64
 }
 
 func padTree(t *Tree) *paddedTree {
-	p := &paddedTree{Tree: t, depth: max(2, t.depth())}
+	p := &paddedTree{Tree: t, depth: max(2, t.depth()), offset: t.offset()}
 	for i := range maxSlots {
 		p.nodes[i], p.leaves[i] = -1, -1
 	}
@@ -117,6 +120,18 @@ func padTree(t *Tree) *paddedTree {
 		slots[n.Left], slots[n.Right] = 2*slot, 2*slot+1
 	}
 	return p
+}
+
+// offset returns what all leaves of t may be reduced by without a change to any contribution: the mean, if
+// at each split the children's shares add up to 1, so that a constant is all bias. It matters where
+// the first tree holds the mean of the target: its leaves' contributions are large and cancel out.
+func (t *Tree) offset() float64 {
+	for i := range t.Nodes {
+		if n := &t.Nodes[i]; n.Left != 0 && math.Abs(t.share(i, n.Left)+t.share(i, n.Right)-1) > 2e-12 {
+			return 0
+		}
+	}
+	return t.mean()
 }
 
 // patterns returns the number of patterns of each subtree.

@@ -55,7 +55,7 @@ func (p *paddedTree) game(place int, rule *rule) leafGame {
 		shares[at] = float64(shares[at] * p.share(int(node), child))
 	}
 	n := len(g.features)
-	value := float64(p.Nodes[p.leaves[place]].Leaf)
+	value := float64(p.Nodes[p.leaves[place]].Leaf) - p.offset
 	var known [1 << maxTableDepth][maxTableDepth]float64 // by the bits of the features satisfied
 	for set := range 1 << n {
 		known[set] = shapley(value, shares[:n], set, rule)

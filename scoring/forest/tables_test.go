@@ -2,6 +2,7 @@ package forest_test
 
 import (
 	"math"
+	"math/bits"
 	"runtime"
 	"slices"
 	"sync"
@@ -83,6 +84,48 @@ func TestTablesAgreeWithQuadrature(t *testing.T) { rapid.Check(t, checkContribut
 
 func FuzzContributions(f *testing.F) { f.Fuzz(rapid.MakeFuzz(checkContributionsOfAnyForest)) }
 
+// The demo model stands for what training makes: against the recursion, and against the margin in float64.
+func TestTablesOfDemoModel(t *testing.T) {
+	f, rows := demoForest(t, 100)
+	if forest.TableBytes(f) == 0 {
+		t.Fatal("the demo model has no tables")
+	}
+	phi := contributions(f, rows)
+	for r := range 100 {
+		worst := 0.0
+		row := rows[r*f.NumFeature : (r+1)*f.NumFeature]
+		want, _ := reference(f, row, shapleyByRecursion)
+		got := phi[r*len(want) : (r+1)*len(want)]
+		missing, size := marginOf(f, row), 0.0
+		for i, w := range want {
+			missing -= got[i]
+			size += math.Abs(w)
+			worst = max(worst, math.Abs(got[i]-w))
+		}
+		if worst = max(worst, math.Abs(missing)); !(worst <= 1e-7*max(1, size)) {
+			t.Errorf("row %d: contributions that add up to %.3g, signs aside, are off by %.1e", r, size, worst)
+		}
+	}
+}
+
+// marginOf returns the margin of the first group, added up in float64.
+func marginOf(f *forest.Forest, row []float64) float64 {
+	margin := float64(f.Base[0])
+	for i := range f.Trees {
+		tree := &f.Trees[i]
+		n := &tree.Nodes[0]
+		for n.Left != 0 {
+			if goesRight(tree, n, row) {
+				n = &tree.Nodes[n.Right]
+			} else {
+				n = &tree.Nodes[n.Left]
+			}
+		}
+		margin += float64(n.Leaf)
+	}
+	return margin
+}
+
 // The forests of drawForest have few trees; these have full ones, more than a pass takes, and rows of
 // every number of registers.
 func TestTablesOfFullTrees(t *testing.T) {
@@ -143,6 +186,31 @@ func TestTablesOfForestWithTooManyColumns(t *testing.T) {
 	got, want := contributions(f, rows), contributions(q, rows)
 	for i := range want {
 		if !(math.Abs(got[i]-want[i]) <= 1e-6) {
+			t.Fatalf("contribution %d is %v, by quadrature %v", i, got[i], want[i])
+		}
+	}
+}
+
+// Where a model's first tree holds the mean of the target, as LightGBM's does, its leaves are far from 0
+// and close to one another; what cancels out must not cost precision.
+func TestTablesOfLeavesFarFromZero(t *testing.T) {
+	d, rows := balanced(t, 1, 6, 8, 70)
+	nodes := d.Trees[0].Nodes
+	for i := range nodes {
+		nodes[i].Cover = float32(uint(1<<20) >> bits.Len(uint(i+1)))
+		nodes[i].Leaf = 1000 + nodes[i].Leaf/128
+	}
+	f, err := forest.New(*d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, err := forest.Quadrature(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, want := contributions(f, rows), contributions(q, rows)
+	for i := range want {
+		if !(math.Abs(got[i]-want[i]) <= 1e-9) {
 			t.Fatalf("contribution %d is %v, by quadrature %v", i, got[i], want[i])
 		}
 	}
