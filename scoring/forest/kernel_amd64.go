@@ -4,7 +4,6 @@ package forest
 
 import (
 	"sync"
-	"unsafe"
 
 	"golang.org/x/sys/cpu"
 )
@@ -25,8 +24,10 @@ const (
 // A vectorProgram scores blocks of 64 rows, or single rows, by AVX-512.
 type vectorProgram struct {
 	quantiser vectorQuantiser
-	batch     vectorBatch
-	// single is nil where a row takes more columns than it is made for.
+	// rows says that the quantiser can quantise single rows.
+	rows bool
+	// batch and single are nil where the trees are too large for them, and single where rows is false.
+	batch  vectorBatch
 	single vectorSingle
 	// groups has the group of each tree, or is nil if all are 0.
 	groups  []int32
@@ -50,8 +51,13 @@ type vectorScratch struct {
 	leaves  []float32 // of a single row, per tree and one that pads
 }
 
-// newVectorProgram returns f's program, or nil if there is none for its trees.
+// newVectorProgram returns f's program, or nil if a feature has too many thresholds to hold a rank in 16 bits.
 func newVectorProgram(f *Forest, c *columns, tests *nodeTests) *vectorProgram {
+	for i := range c.ranked {
+		if c.ranked[i].thresholds.count >= missingRank {
+			return nil
+		}
+	}
 	p := &vectorProgram{}
 	deepest, splits := 0, 0
 	for i := range f.Trees {
@@ -62,18 +68,16 @@ func newVectorProgram(f *Forest, c *columns, tests *nodeTests) *vectorProgram {
 	if f.NumGroup == 1 {
 		p.groups = nil
 	}
-	permuted := p.quantiser.init(c)
+	p.rows = p.quantiser.init(c)
 	leafwise := newLeafwiseForest(f, tests)
 	switch {
-	case deepest > blockDepth && leafwise == nil:
-		return nil
-	case deepest > blockDepth || splits <= leafwiseSplits*len(f.Trees):
-		p.batch = leafwise
-	default:
+	case deepest <= blockDepth && splits > leafwiseSplits*len(f.Trees):
 		p.batch = newVectorTrees(f, tests)
+	case deepest <= blockDepth || leafwise != nil:
+		p.batch = leafwise
 	}
 	switch {
-	case !permuted:
+	case !p.rows:
 	case deepest <= blockDepth:
 		p.single = permutedBlocks(newBlockForest[uint8](tests, f.Trees, blockDepth).blocks)
 	default:
@@ -92,26 +96,18 @@ func newVectorProgram(f *Forest, c *columns, tests *nodeTests) *vectorProgram {
 	return p
 }
 
-// alignedSlice returns n values, the first at a multiple of 64 bytes.
-func alignedSlice[T byte | uint16 | uint64 | float32](n int) []T {
-	var one T
-	b := alignedBytes(n * int(unsafe.Sizeof(one)))
-	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), n)
-}
-
 // marginsTo scores the first rows, as many as it is made for, and returns how many those are.
 func (p *vectorProgram) marginsTo(f *Forest, dst, rows []float64) int {
 	s := p.scratch.Get().(*vectorScratch)
 	defer p.scratch.Put(s)
 	n := len(rows) / f.NumFeature
-	first := 0
-	for first < n {
+	for first := 0; first < n; {
 		count := min(blockRows, n-first)
-		if count < minVectorRows {
-			if p.single == nil {
-				break
-			}
+		if p.batch == nil || count < minVectorRows {
 			count = 1
+		}
+		if count == 1 && p.single == nil {
+			return first
 		}
 		out, in := dst[first*f.NumGroup:(first+count)*f.NumGroup], rows[first*f.NumFeature:(first+count)*f.NumFeature]
 		if count == 1 {
@@ -121,12 +117,20 @@ func (p *vectorProgram) marginsTo(f *Forest, dst, rows []float64) int {
 		}
 		first += count
 	}
-	return first
+	return n
+}
+
+// quantiseRow writes the bytes of one row to dst, which is aligned as ranks is, or reports that it cannot.
+func (p *vectorProgram) quantiseRow(dst []byte, ranks []uint16, row []float64) bool {
+	if p.rows {
+		p.quantiser.quantiseRow(dst, ranks, row)
+	}
+	return p.rows
 }
 
 // row scores one row.
 func (p *vectorProgram) row(f *Forest, s *vectorScratch, dst, row []float64) {
-	p.quantiser.quantiseRow(s, row)
+	p.quantiser.quantiseRow(s.columns, s.ranks, row)
 	sum := p.single.addRow(s, f.Base[0])
 	if f.NumGroup == 1 {
 		dst[0] = float64(sum)

@@ -21,32 +21,12 @@ func kernels(tb rapid.TB, f *forest.Forest) []*forest.Forest {
 		if err != nil {
 			tb.Fatalf("WithKernel: %v", err)
 		}
-		want := k
-		if k == forest.KernelAVX512 && !vectorisable(f) {
-			want = forest.KernelGo
-		}
-		if g.Kernel() != want {
-			tb.Fatalf("kernel %q of a forest asked for %q, want %q", g.Kernel(), k, want)
+		if g.Kernel() != k {
+			tb.Fatalf("kernel %q of a forest asked for %q", g.Kernel(), k)
 		}
 		made = append(made, g)
 	}
 	return made
-}
-
-// vectorisable reports whether f's trees are all of depth 6 or less, or all of 64 leaves or less.
-func vectorisable(f *forest.Forest) bool {
-	deepest, largest := 0, 0
-	for i := range f.Trees {
-		level := make([]int, len(f.Trees[i].Nodes))
-		for k, n := range f.Trees[i].Nodes {
-			deepest = max(deepest, level[k])
-			if n.Left != 0 {
-				level[n.Left], level[n.Right] = level[k]+1, level[k]+1
-			}
-		}
-		largest = max(largest, (len(level)+1)/2)
-	}
-	return deepest <= 6 || largest <= 64
 }
 
 // compareKernels holds every kernel to the bits of a walk, for the first n of rows for each n of counts.

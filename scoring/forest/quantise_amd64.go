@@ -76,23 +76,24 @@ func newExpandBlocks(c *columns) []expandBlock {
 	return blocks
 }
 
-// quantiseRow writes the bytes of one row side by side. Only columns for which init returned true fit.
-func (q *vectorQuantiser) quantiseRow(s *vectorScratch, row []float64) {
+// quantiseRow writes the bytes of one row to dst, which is a multiple of 32 bytes long. Only rows for
+// which init returned true fit.
+func (q *vectorQuantiser) quantiseRow(dst []byte, ranks []uint16, row []float64) {
 	c := q.columns
 	if len(q.tables) > 0 {
-		rankRowAVX512(&s.ranks[0], &row[0], &q.features[0], len(q.tables), &q.tables[0])
+		rankRowAVX512(&ranks[0], &row[0], &q.features[0], len(q.tables), &q.tables[0])
 	}
 	for i := range c.ranked {
 		if r := &c.ranked[i]; r.thresholds.count > maxTabled {
-			s.ranks[i] = r.rank16(row[r.feature])
+			ranks[i] = r.rank16(row[r.feature])
 		}
 	}
 	if len(q.expand) > 0 {
-		expandAVX512(&s.columns[0], &s.ranks[0], &q.expand[0], len(q.expand))
+		expandAVX512(&dst[0], &ranks[0], &q.expand[0], len(q.expand))
 	}
 	for i := range c.categorical {
 		f := &c.categorical[i]
-		copy(s.columns[f.first:f.first+f.width], f.row(float32(row[f.feature])))
+		copy(dst[f.first:f.first+f.width], f.row(float32(row[f.feature])))
 	}
 }
 
