@@ -77,6 +77,18 @@ func sameBits(a, b []float64) bool {
 func checkContributionsOfAnyForest(t *rapid.T) {
 	// Up to 8 features, an entry's lanes are the features; beyond, each tree counts its own.
 	f := drawForest(t, rapid.SampledFrom([]int{8, 9, 20, 80}).Draw(t, "most features"), 6)
+	if rapid.Bool().Draw(t, "covers do not add up") {
+		for _, tree := range f.Trees {
+			for i := range tree.Nodes {
+				tree.Nodes[i].Cover = rapid.SampledFrom([]float32{0, 1, 3, 7}).Draw(t, "cover")
+			}
+		}
+		made, err := forest.New(*f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f = made
+	}
 	checkTables(t, f, drawRows(t, f))
 }
 
@@ -178,7 +190,10 @@ func TestTablesAreChosenByTheTrees(t *testing.T) {
 
 // A forest can take more columns than a quantised row has; its splits are then asked one by one.
 func TestTablesOfForestWithTooManyColumns(t *testing.T) {
-	f, rows := balanced(t, 300, 6, 30_000, 3)
+	f, rows := balanced(t, 400, 6, 60_000, 3)
+	if forest.Quantised(f) {
+		t.Fatal("the forest can be quantised")
+	}
 	q, err := forest.Quadrature(f)
 	if err != nil {
 		t.Fatal(err)
