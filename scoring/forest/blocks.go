@@ -39,12 +39,20 @@ func newTreeBlock[ID columnID](tests *nodeTests, t *Tree, depth int) treeBlock[I
 	for i := range b.threshold {
 		b.threshold[i] = neverRight
 	}
-	b.place(tests, t, 0, 1, 0, depth)
+	slots[ID]{b.column[:], b.threshold[:], b.leaf[:]}.place(tests, t, 0, 1, 0, depth)
 	return b
 }
 
-// place puts a node at the given level of a block of the given depth, and what is below it.
-func (b *treeBlock[ID]) place(tests *nodeTests, t *Tree, node int32, slot, level, depth int) {
+// slots are the arrays of one complete tree.
+type slots[ID columnID] struct {
+	column    []ID
+	threshold []uint8
+	leaf      []float32
+}
+
+// place puts a node at the given level of a complete tree of the given depth, and what is below it. Where
+// it puts no split, the threshold is neverRight already.
+func (b slots[ID]) place(tests *nodeTests, t *Tree, node int32, slot, level, depth int) {
 	n := &t.Nodes[node]
 	if n.Left == 0 {
 		first := slot<<(depth-level) - 1<<depth

@@ -20,10 +20,7 @@ func (f *Forest) ContributionsTo(dst, rows []float64) {
 	}
 	n, width := f.numRows(rows), f.NumGroup*(f.NumFeature+1)
 	checkShape("dst", dst, n, width)
-	for first := 0; first < n; first += blockRows {
-		last := min(first+blockRows, n)
-		f.explainer.explain(f, dst[first*width:last*width], rows[first*f.NumFeature:last*f.NumFeature])
-	}
+	f.explainer.explain(f, dst, rows)
 }
 
 // An explainer computes contributions from tables where the trees allow them, else by quadrature. The
@@ -55,7 +52,6 @@ func (f *Forest) bias() []float64 {
 	return bias
 }
 
-// explain computes the contributions of at most blockRows rows.
 func (e *explainer) explain(f *Forest, dst, rows []float64) {
 	width, stride := f.NumFeature+1, f.NumGroup*(f.NumFeature+1)
 	clear(dst)
@@ -126,9 +122,16 @@ func newQuadrature(f *Forest) (*quadrature, error) {
 
 // explain adds the contributions of all trees to dst.
 func (q *quadrature) explain(f *Forest, dst, rows []float64) {
-	scratch := q.scratch.Get().(*[]state)
-	defer q.scratch.Put(scratch)
-	states := *scratch
+	states := q.scratch.Get().(*[]state)
+	defer q.scratch.Put(states)
+	n, width := len(rows)/f.NumFeature, f.NumGroup*(f.NumFeature+1)
+	for first := 0; first < n; first += blockRows {
+		last := min(first+blockRows, n)
+		q.explainBlock(f, *states, dst[first*width:last*width], rows[first*f.NumFeature:last*f.NumFeature])
+	}
+}
+
+func (q *quadrature) explainBlock(f *Forest, states []state, dst, rows []float64) {
 	width, stride := f.NumFeature+1, f.NumGroup*(f.NumFeature+1)
 	for i := range f.Trees {
 		t, tab := &f.Trees[i], &q.tables[i]

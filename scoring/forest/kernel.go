@@ -3,6 +3,7 @@ package forest
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"unsafe"
 )
@@ -30,8 +31,8 @@ func Kernels() []Kernel {
 
 // WithKernel returns a forest that differs from f in its kernel only, for comparisons; [New] has chosen
 // the fastest one already, which "" stands for. It fails for an unknown kernel, one that this CPU has not,
-// and a forest that takes too many columns to quantise rows for. A forest with trees deeper than 6 gets
-// KernelGo for KernelAVX512. The two forests share what does not depend on the kernel.
+// and a forest that takes too many columns to quantise rows for. KernelAVX512 walks the trees that are too
+// large for its registers as KernelGo does. The two forests share what does not depend on the kernel.
 func (f *Forest) WithKernel(k Kernel) (*Forest, error) {
 	g := *f
 	var err error
@@ -72,7 +73,7 @@ type program struct {
 	base     []float32 // the forest's
 	columns  *columns
 	segments []segment
-	// vector scores in place of the segments what it can, if it is not nil.
+	// vector, if it is not nil, does in place of columns and segments what it can.
 	vector  *vectorProgram
 	scratch sync.Pool // of *scratch
 }
@@ -90,6 +91,8 @@ type scratch struct {
 	stride, groups int
 	// rows holds blockRows quantised rows; it starts at a multiple of 64 bytes.
 	rows []byte
+	// ranks is what vectorProgram.quantiseRow keeps; it starts like rows.
+	ranks []uint16
 	// sums holds the margins of each row.
 	sums []float32
 }
@@ -128,8 +131,9 @@ func compile(f *Forest, vector bool) (*program, error) {
 	p.scratch.New = func() any {
 		return &scratch{
 			stride: stride, groups: groups,
-			rows: alignedBytes(blockRows * stride),
-			sums: make([]float32, blockRows*groups),
+			rows:  alignedSlice[byte](blockRows * stride),
+			ranks: alignedSlice[uint16](strideUnit),
+			sums:  make([]float32, blockRows*groups),
 		}
 	}
 	return p, nil
@@ -145,6 +149,7 @@ func (p *program) pays(f *Forest) bool {
 	return splits > len(p.columns.ranked)+p.columns.count/8
 }
 
+// newSegments cuts f's trees into runs of one layout.
 func newSegments[ID columnID](f *Forest, tests *nodeTests) (segments []segment) {
 	depth := make([]int, len(f.Trees))
 	shallow := 0 // the depth of the deepest tree that fits a block
@@ -160,6 +165,7 @@ func newSegments[ID columnID](f *Forest, tests *nodeTests) (segments []segment) 
 		}
 		return last
 	}
+	tall := fitsTall(f, depth)
 	for first := 0; first < len(f.Trees); {
 		last := run(first, true)
 		if last-first >= minRun || last-first == len(f.Trees) {
@@ -169,13 +175,17 @@ func newSegments[ID columnID](f *Forest, tests *nodeTests) (segments []segment) 
 		}
 		for last < len(f.Trees) {
 			last = run(last, false)
-			if end := run(last, true); end-last < minRun {
-				last = end
-				continue
+			end := run(last, true)
+			if end-last >= minRun {
+				break
 			}
-			break
+			last = end
 		}
-		segments = append(segments, newNodeForest(tests, f.Trees[first:last]))
+		if tall {
+			segments = append(segments, newTallForest[ID](tests, f.Trees[first:last], slices.Max(depth)))
+		} else {
+			segments = append(segments, newNodeForest(tests, f.Trees[first:last]))
+		}
 		first = last
 	}
 	return segments
@@ -207,7 +217,10 @@ func (p *program) marginsTo(f *Forest, dst, rows []float64) {
 func (p *program) addRows(f *Forest, s *scratch, rows []float64, count int) {
 	for r := range count {
 		copy(s.sums[r*f.NumGroup:], p.base)
-		p.columns.quantise(s.rows[r*s.stride:], rows[r*f.NumFeature:(r+1)*f.NumFeature])
+		to, row := s.rows[r*s.stride:(r+1)*s.stride], rows[r*f.NumFeature:(r+1)*f.NumFeature]
+		if p.vector == nil || !p.vector.quantiseRow(to, s.ranks, row) {
+			p.columns.quantise(to, row)
+		}
 	}
 	for _, segment := range p.segments {
 		if count == 1 {
@@ -218,9 +231,11 @@ func (p *program) addRows(f *Forest, s *scratch, rows []float64, count int) {
 	}
 }
 
-// alignedBytes returns n bytes, or none, that start at a multiple of 64.
-func alignedBytes(n int) []byte {
-	b := make([]byte, n+strideUnit)
-	skip := -int(uintptr(unsafe.Pointer(unsafe.SliceData(b)))) & (strideUnit - 1)
-	return b[skip : skip+n : skip+n]
+// alignedSlice returns n values, the first at a multiple of strideUnit bytes.
+func alignedSlice[T byte | uint16 | uint64 | float32](n int) []T {
+	var one T
+	size := int(unsafe.Sizeof(one))
+	all := make([]T, n+strideUnit/size)
+	skip := -int(uintptr(unsafe.Pointer(unsafe.SliceData(all)))) & (strideUnit - 1) / size
+	return all[skip : skip+n : skip+n]
 }

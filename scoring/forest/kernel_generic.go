@@ -10,3 +10,5 @@ func hasAVX512() bool { return false }
 func newVectorProgram(*Forest, *columns, *nodeTests) *vectorProgram { return nil }
 
 func (*vectorProgram) marginsTo(*Forest, []float64, []float64) int { return 0 }
+
+func (*vectorProgram) quantiseRow([]byte, []uint16, []float64) bool { return false }

@@ -33,13 +33,44 @@ func newBlockForest[ID columnID](tests *nodeTests, trees []Tree, depth int) *blo
 	return f
 }
 
-// step returns the slot below slot that the quantised row goes to.
-func step[ID columnID](b *treeBlock[ID], row unsafe.Pointer, slot uintptr) uintptr {
-	column := *(*ID)(unsafe.Add(unsafe.Pointer(&b.column), slot*unsafe.Sizeof(ID(0))))
-	threshold := *(*uint8)(unsafe.Add(unsafe.Pointer(&b.threshold), slot))
+// step returns the slot below slot of the block at b that the quantised row goes to.
+func step[ID columnID](b, row unsafe.Pointer, slot uintptr) uintptr {
+	size := unsafe.Sizeof(ID(0))
+	column := *(*ID)(unsafe.Add(b, slot*size))
+	threshold := *(*uint8)(unsafe.Add(b, slot+size<<blockDepth))
 	x := *(*uint8)(unsafe.Add(row, uintptr(column)))
 	// The difference is negative, and its sign bit 1, where x exceeds the threshold.
 	return 2*slot + uintptr((uint64(threshold)-uint64(x))>>63)
+}
+
+// descendRows returns the lowest slots of the block at b that four rows go to. It is not inlined because
+// all that it works on fits the registers, as long as nothing else is in them.
+//
+//go:noinline
+func descendRows[ID columnID](b, row0, row1, row2, row3 unsafe.Pointer, depth int) (slot0, slot1, slot2, slot3 uintptr) {
+	slot0, slot1, slot2, slot3 = 1, 1, 1, 1
+	for ; depth > 0; depth-- {
+		slot0 = step[ID](b, row0, slot0)
+		slot1 = step[ID](b, row1, slot1)
+		slot2 = step[ID](b, row2, slot2)
+		slot3 = step[ID](b, row3, slot3)
+	}
+	return slot0, slot1, slot2, slot3
+}
+
+// descendBlocks returns the lowest slots that one row goes to in the four blocks from b on.
+//
+//go:noinline
+func descendBlocks[ID columnID](b, row unsafe.Pointer, depth int) (slot0, slot1, slot2, slot3 uintptr) {
+	size := unsafe.Sizeof(treeBlock[ID]{})
+	slot0, slot1, slot2, slot3 = 1, 1, 1, 1
+	for ; depth > 0; depth-- {
+		slot0 = step[ID](b, row, slot0)
+		slot1 = step[ID](unsafe.Add(b, size), row, slot1)
+		slot2 = step[ID](unsafe.Add(b, 2*size), row, slot2)
+		slot3 = step[ID](unsafe.Add(b, 3*size), row, slot3)
+	}
+	return slot0, slot1, slot2, slot3
 }
 
 // leafAt returns the value of the leaf that slot, on the lowest level of lowest slots, stands for.
@@ -55,11 +86,7 @@ func (f *blockForest[ID]) addOne(s *scratch) {
 	sum := s.sums[0]
 	for ; i+interleave <= len(f.blocks); i += interleave {
 		b := (*[interleave]treeBlock[ID])(unsafe.Pointer(&f.blocks[i]))
-		slot0, slot1, slot2, slot3 := uintptr(1), uintptr(1), uintptr(1), uintptr(1)
-		for range f.depth {
-			slot0, slot1 = step(&b[0], row, slot0), step(&b[1], row, slot1)
-			slot2, slot3 = step(&b[2], row, slot2), step(&b[3], row, slot3)
-		}
+		slot0, slot1, slot2, slot3 := descendBlocks[ID](unsafe.Pointer(b), row, f.depth)
 		leaves[0], leaves[1] = leafAt(&b[0], slot0, lowest), leafAt(&b[1], slot1, lowest)
 		leaves[2], leaves[3] = leafAt(&b[2], slot2, lowest), leafAt(&b[3], slot3, lowest)
 		if f.groups != nil {
@@ -79,7 +106,7 @@ func (f *blockForest[ID]) addOne(s *scratch) {
 	for ; i < len(f.blocks); i++ {
 		b, slot := &f.blocks[i], uintptr(1)
 		for range f.depth {
-			slot = step(b, row, slot)
+			slot = step[ID](unsafe.Pointer(b), row, slot)
 		}
 		s.sums[f.group(i)] += leafAt(b, slot, lowest)
 	}
@@ -102,11 +129,7 @@ func (f *blockForest[ID]) addBlock(s *scratch, n int) {
 			row1 := unsafe.Add(row0, s.stride)
 			row2 := unsafe.Add(row1, s.stride)
 			row3 := unsafe.Add(row2, s.stride)
-			slot0, slot1, slot2, slot3 := uintptr(1), uintptr(1), uintptr(1), uintptr(1)
-			for range f.depth {
-				slot0, slot1 = step(b, row0, slot0), step(b, row1, slot1)
-				slot2, slot3 = step(b, row2, slot2), step(b, row3, slot3)
-			}
+			slot0, slot1, slot2, slot3 := descendRows[ID](unsafe.Pointer(b), row0, row1, row2, row3, f.depth)
 			at := r*s.groups + group
 			s.sums[at] += leafAt(b, slot0, lowest)
 			s.sums[at+s.groups] += leafAt(b, slot1, lowest)
@@ -123,27 +146,46 @@ func child(nodes, row unsafe.Pointer, node uintptr) uintptr {
 	return uintptr(uint32(n)) + uintptr((uint64(n>>48)-uint64(x))>>63)
 }
 
-// addOne interleaves trees, which stop when none of them is above its leaf.
+// descendNodes returns the leaves that four walks end at, each from its node with its row. They stop when
+// none of them is above its leaf. It is not inlined for the reason that descendRows is not.
+//
+//go:noinline
+func descendNodes(nodes, row0, row1, row2, row3 unsafe.Pointer, at0, at1, at2, at3 uintptr) (leaf0, leaf1, leaf2, leaf3 uintptr) {
+	for {
+		at0 = child(nodes, row0, at0)
+		at1 = child(nodes, row1, at1)
+		at2 = child(nodes, row2, at2)
+		at3 = child(nodes, row3, at3)
+		next := child(nodes, row0, at0)
+		moved := next ^ at0
+		at0 = next
+		next = child(nodes, row1, at1)
+		moved |= next ^ at1
+		at1 = next
+		next = child(nodes, row2, at2)
+		moved |= next ^ at2
+		at2 = next
+		next = child(nodes, row3, at3)
+		moved |= next ^ at3
+		at3 = next
+		if moved == 0 {
+			return at0, at1, at2, at3
+		}
+	}
+}
+
+// addOne interleaves trees.
 func (f *nodeForest) addOne(s *scratch) {
 	row, nodes := unsafe.Pointer(unsafe.SliceData(s.rows)), unsafe.Pointer(unsafe.SliceData(f.nodes))
 	i := 0
 	for ; i+interleave <= len(f.trees); i += interleave {
 		t := (*[interleave]nodeTree)(f.trees[i:])
-		at0, at1, at2, at3 := uintptr(t[0].root), uintptr(t[1].root), uintptr(t[2].root), uintptr(t[3].root)
-		for {
-			at0, at1 = child(nodes, row, at0), child(nodes, row, at1)
-			at2, at3 = child(nodes, row, at2), child(nodes, row, at3)
-			next0, next1 := child(nodes, row, at0), child(nodes, row, at1)
-			next2, next3 := child(nodes, row, at2), child(nodes, row, at3)
-			if (at0^next0)|(at1^next1)|(at2^next2)|(at3^next3) == 0 {
-				break
-			}
-			at0, at1, at2, at3 = next0, next1, next2, next3
-		}
-		s.sums[t[0].group] += f.leaves[at0]
-		s.sums[t[1].group] += f.leaves[at1]
-		s.sums[t[2].group] += f.leaves[at2]
-		s.sums[t[3].group] += f.leaves[at3]
+		leaf0, leaf1, leaf2, leaf3 := descendNodes(nodes, row, row, row, row,
+			uintptr(t[0].root), uintptr(t[1].root), uintptr(t[2].root), uintptr(t[3].root))
+		s.sums[t[0].group] += f.leaves[leaf0]
+		s.sums[t[1].group] += f.leaves[leaf1]
+		s.sums[t[2].group] += f.leaves[leaf2]
+		s.sums[t[3].group] += f.leaves[leaf3]
 	}
 	for ; i < len(f.trees); i++ {
 		at := uintptr(f.trees[i].root)
@@ -158,27 +200,18 @@ func (f *nodeForest) addOne(s *scratch) {
 func (f *nodeForest) addBlock(s *scratch, n int) {
 	nodes := unsafe.Pointer(unsafe.SliceData(f.nodes))
 	for _, t := range f.trees {
+		root := uintptr(t.root)
 		for r := 0; r < n; r += interleave {
 			row0 := unsafe.Pointer(&s.rows[r*s.stride])
 			row1 := unsafe.Add(row0, s.stride)
 			row2 := unsafe.Add(row1, s.stride)
 			row3 := unsafe.Add(row2, s.stride)
-			at0, at1, at2, at3 := uintptr(t.root), uintptr(t.root), uintptr(t.root), uintptr(t.root)
-			for {
-				at0, at1 = child(nodes, row0, at0), child(nodes, row1, at1)
-				at2, at3 = child(nodes, row2, at2), child(nodes, row3, at3)
-				next0, next1 := child(nodes, row0, at0), child(nodes, row1, at1)
-				next2, next3 := child(nodes, row2, at2), child(nodes, row3, at3)
-				if (at0^next0)|(at1^next1)|(at2^next2)|(at3^next3) == 0 {
-					break
-				}
-				at0, at1, at2, at3 = next0, next1, next2, next3
-			}
+			leaf0, leaf1, leaf2, leaf3 := descendNodes(nodes, row0, row1, row2, row3, root, root, root, root)
 			at := r*s.groups + t.group
-			s.sums[at] += f.leaves[at0]
-			s.sums[at+s.groups] += f.leaves[at1]
-			s.sums[at+2*s.groups] += f.leaves[at2]
-			s.sums[at+3*s.groups] += f.leaves[at3]
+			s.sums[at] += f.leaves[leaf0]
+			s.sums[at+s.groups] += f.leaves[leaf1]
+			s.sums[at+2*s.groups] += f.leaves[leaf2]
+			s.sums[at+3*s.groups] += f.leaves[leaf3]
 		}
 	}
 }

@@ -13,6 +13,8 @@ import (
 // A shape describes a random forest by what kernels take different ways for.
 type shape struct {
 	features, groups, trees, depth int
+	// splits is how many a tree has, grown leaf by leaf whatever its depth; 0 means that depth says.
+	splits int
 	// thresholds is how many distinct ones a feature has if there are splits enough.
 	thresholds int
 	// sides says that splits of one feature differ in the side of a missing value; sets, that some splits
@@ -53,6 +55,11 @@ func (s shape) forest(tb rapid.TB) (*forest.Forest, *grower) {
 	}
 	for range s.trees {
 		t := forest.Tree{Group: g.IntN(s.groups)}
+		if s.splits > 0 {
+			g.growLeafwise(&t)
+			d.Trees = append(d.Trees, t)
+			continue
+		}
 		depth := s.depth
 		if s.ragged {
 			depth = g.IntN(s.depth + 1)
@@ -75,6 +82,48 @@ func (g *grower) grow(t *forest.Tree, depth int) int32 {
 	if depth == 0 || g.ragged && at > 0 && g.IntN(4) == 0 {
 		return at
 	}
+	n := g.split(t)
+	left, right := depth-1, depth-1
+	if depth > 7 && g.IntN(2) == 0 {
+		left = min(left, 1)
+	} else if depth > 7 {
+		right = min(right, 1)
+	}
+	n.Left = g.grow(t, left)
+	n.Right = g.grow(t, right)
+	t.Nodes[at] = n
+	return at
+}
+
+// growLeafwise splits one of the last leaves again and again, at random, so that trees are deep and lopsided.
+func (g *grower) growLeafwise(t *forest.Tree) {
+	leaf := func() forest.Node {
+		return forest.Node{Set: -1, Leaf: float64(g.Float32() - 0.5), Cover: forest.NoCover}
+	}
+	t.Nodes = append(t.Nodes, leaf())
+	open := []int{0}
+	splits := g.splits
+	if g.ragged {
+		splits = g.IntN(g.splits + 1)
+	}
+	depth := map[int]int{}
+	for range splits {
+		k := max(0, len(open)-1-g.IntN(4))
+		if depth[open[k]] == forest.MaxDepth {
+			k = 0
+		}
+		at, next := open[k], len(t.Nodes)
+		t.Nodes[at] = g.split(t)
+		t.Nodes[at].Left, t.Nodes[at].Right = int32(next), int32(next+1)
+		t.Nodes = append(t.Nodes, leaf(), leaf())
+		depth[next], depth[next+1] = depth[at]+1, depth[at]+1
+		open[k] = next
+		open = append(open, next+1)
+	}
+}
+
+// split returns a split without children.
+func (g *grower) split(t *forest.Tree) forest.Node {
 	feature := g.next % g.features
 	pool := g.pools[feature]
 	n := forest.Node{
@@ -86,16 +135,7 @@ func (g *grower) grow(t *forest.Tree, depth int) int32 {
 		n.Set = int32(len(t.Sets))
 		t.Sets = append(t.Sets, g.set())
 	}
-	left, right := depth-1, depth-1
-	if depth > 7 && g.IntN(2) == 0 {
-		left = min(left, 1)
-	} else if depth > 7 {
-		right = min(right, 1)
-	}
-	n.Left = g.grow(t, left)
-	n.Right = g.grow(t, right)
-	t.Nodes[at] = n
-	return at
+	return n
 }
 
 func (g *grower) set() []uint32 {

@@ -21,30 +21,12 @@ func kernels(tb rapid.TB, f *forest.Forest) []*forest.Forest {
 		if err != nil {
 			tb.Fatalf("WithKernel: %v", err)
 		}
-		want := k
-		if k == forest.KernelAVX512 && deepest(f) > 6 {
-			want = forest.KernelGo
-		}
-		if g.Kernel() != want {
-			tb.Fatalf("kernel %q of a forest asked for %q, want %q", g.Kernel(), k, want)
+		if g.Kernel() != k {
+			tb.Fatalf("kernel %q of a forest asked for %q", g.Kernel(), k)
 		}
 		made = append(made, g)
 	}
 	return made
-}
-
-func deepest(f *forest.Forest) int {
-	deepest := 0
-	for i := range f.Trees {
-		level := make([]int, len(f.Trees[i].Nodes))
-		for k, n := range f.Trees[i].Nodes {
-			deepest = max(deepest, level[k])
-			if n.Left != 0 {
-				level[n.Left], level[n.Right] = level[k]+1, level[k]+1
-			}
-		}
-	}
-	return deepest
 }
 
 // compareKernels holds every kernel to the bits of a walk, for the first n of rows for each n of counts.
@@ -110,6 +92,7 @@ func drawShape(t *rapid.T) shape {
 		sides:      rapid.Bool().Draw(t, "sides"),
 		sets:       rapid.Bool().Draw(t, "sets"),
 		ragged:     rapid.Bool().Draw(t, "ragged"),
+		splits:     rapid.OneOf(rapid.Just(0), rapid.IntRange(1, 70)).Draw(t, "splits"),
 		seed:       rapid.Uint64().Draw(t, "seed"),
 	}
 }
@@ -134,6 +117,10 @@ func TestKernelsAtTheirEdges(t *testing.T) {
 	}
 	for n := range 13 {
 		add("levels", n, func(s *shape) { s.depth, s.ragged = n, false })
+		add("ragged levels", n, func(s *shape) { s.depth = n })
+	}
+	for _, n := range []int{1, 2, 8, 16, 17, 29, 30, 31, 32, 33, 61, 62, 63, 64, 65, 120} {
+		add("splits", n, func(s *shape) { s.splits = n })
 	}
 	for name, s := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -253,12 +240,12 @@ func TestKernelsInConcurrentUse(t *testing.T) {
 
 // FuzzKernels holds every kernel to a walk on forests and rows of any shape.
 func FuzzKernels(f *testing.F) {
-	f.Add(uint64(1), uint16(8), uint8(1), uint8(20), uint8(6), uint16(300), uint8(64), uint8(7))
-	f.Add(uint64(2), uint16(65), uint8(3), uint8(9), uint8(12), uint16(20), uint8(33), uint8(5))
-	f.Add(uint64(3), uint16(130), uint8(1), uint8(17), uint8(4), uint16(2), uint8(1), uint8(1))
-	f.Fuzz(func(t *testing.T, seed uint64, features uint16, groups, trees, depth uint8, thresholds uint16, rows, flags uint8) {
+	f.Add(uint64(1), uint16(8), uint8(1), uint8(20), uint8(6), uint8(0), uint16(300), uint8(64), uint8(7))
+	f.Add(uint64(2), uint16(65), uint8(3), uint8(9), uint8(12), uint8(30), uint16(20), uint8(33), uint8(5))
+	f.Add(uint64(3), uint16(130), uint8(1), uint8(17), uint8(4), uint8(0), uint16(2), uint8(1), uint8(1))
+	f.Fuzz(func(t *testing.T, seed uint64, features uint16, groups, trees, depth, splits uint8, thresholds uint16, rows, flags uint8) {
 		s := shape{
-			features: 1 + int(features)%400, groups: 1 + int(groups)%5, trees: int(trees) % 80, depth: int(depth) % 40,
+			features: 1 + int(features)%400, groups: 1 + int(groups)%5, trees: int(trees) % 80, depth: int(depth) % 40, splits: int(splits) % 80,
 			thresholds: 1 + int(thresholds)%1100, sides: flags&1 != 0, sets: flags&2 != 0, ragged: flags&4 != 0, seed: seed,
 		}
 		made, g := s.forest(t)

@@ -61,11 +61,16 @@ func BenchmarkContributions(b *testing.B) {
 			b.Fatal(err)
 		}
 		b.Run(c.name+"/quadrature", func(b *testing.B) { benchmarkContributions(b, quadrature, c.rows) })
-		b.Run(c.name+"/go", func(b *testing.B) { benchmarkContributions(b, c.f, c.rows) })
+		for _, k := range []forest.Kernel{forest.KernelGo, forest.KernelAVX512} {
+			if f := withKernel(c.f, k); f != nil {
+				b.Run(c.name+"/"+string(k), func(b *testing.B) { benchmarkContributions(b, f, c.rows) })
+			}
+		}
 	}
 }
 
 func benchmarkContributions(b *testing.B, f *forest.Forest, rows []float64) {
+	b.Helper()
 	n := len(rows) / f.NumFeature
 	dst := make([]float64, n*(f.NumFeature+1))
 	b.Run("single", func(b *testing.B) {

@@ -1,6 +1,7 @@
 package forest
 
 import (
+	"math"
 	"math/bits"
 	"slices"
 	"sync"
@@ -19,7 +20,7 @@ func newPatternTables(f *Forest) *patternTables {
 	if !f.plain() {
 		return nil
 	}
-	p := &patternTables{}
+	p := &patternTables{places: numPlaces(f.NumFeature)}
 	var padded []*paddedTree
 	size := 1
 	for _, i := range treesByGroup(f) {
@@ -31,23 +32,33 @@ func newPatternTables(f *Forest) *patternTables {
 			continue
 		}
 		pad := padTree(t)
-		tree := patternTree{group: t.Group, depth: pad.depth, subtrees: pad.subtrees(size)}
+		tree := patternTree{group: t.Group, mask: uint8(pad.patterns() - 1), subtrees: pad.subtrees(size)}
 		size += len(tree.subtrees) * pad.patterns()
 		if size > maxTableBytes/(entryLanes*4) {
 			return nil
 		}
 		if f.NumFeature > entryLanes {
-			tree.features = pad.localise(tree.subtrees)
+			tree.features = pad.setLanes(tree.subtrees, f.NumFeature <= maxForestPlaces)
 		}
 		padded, p.trees = append(padded, pad), append(p.trees, tree)
 	}
 	p.entries = make([]entry, size)
 	p.fill(padded)
 	p.outcomes = newOutcomes(f, padded)
+	p.vector = newVectorTables(p)
 	p.scratch.New = func() any {
-		return &tableScratch{rows: make([]byte, p.stride()*blockRows)}
+		return &tableScratch{rows: make([]byte, p.stride()*blockRows+strideUnit)}
 	}
 	return p
+}
+
+func numPlaces(features int) int {
+	for _, places := range [...]int{8, 16, maxForestPlaces} {
+		if features <= places {
+			return places
+		}
+	}
+	return 0
 }
 
 // treesByGroup returns the indices of the trees, ordered by group and then by tree.
@@ -71,7 +82,8 @@ func (p *patternTables) fill(padded []*paddedTree) {
 				games := pad.games()
 				for k := range tree.subtrees {
 					s := &tree.subtrees[k]
-					pad.fill(p.entries[s.first:][:pad.patterns()], s, tree.features, games[:])
+					entries, four := p.entries[s.first:][:pad.patterns()], games[4*s.slot-maxSlots:][:4]
+					fillSubtree(entries, four, p.lanesOf(tree, s, four))
 				}
 			}
 		})
@@ -79,29 +91,31 @@ func (p *patternTables) fill(padded []*paddedTree) {
 	workers.Wait()
 }
 
-// A paddedTree is a tree as a complete one, by slot. A leaf above the lowest level is its leftmost leaf
-// there, below splits that are no splits of the tree and that no row goes right at.
+// A paddedTree is a tree as the far left of a complete one of depth 6, by slot. A leaf above the lowest
+// level is the leftmost leaf there, below splits that are none of the tree's and that no row goes right at.
 type paddedTree struct {
 	*Tree
-	depth int // at least 2
-	// nodes has the split of each slot, or -1; leaves that of each slot less 1<<depth.
+	depth int // of the tree, but at least 2
+	// nodes has the split of each slot, or -1; leaves those of the slots from 64 on.
 	nodes, leaves [maxSlots]int32
 	// height is how far each leaf is above the lowest level.
 	height [maxSlots]int
+	// offset is taken off all leaves.
+	offset float64
 }
 
 func padTree(t *Tree) *paddedTree {
-	p := &paddedTree{Tree: t, depth: max(2, t.depth())}
+	p := &paddedTree{Tree: t, depth: max(2, t.depth()), offset: t.offset()}
 	for i := range maxSlots {
 		p.nodes[i], p.leaves[i] = -1, -1
 	}
 	slots := make([]int, len(t.Nodes))
-	slots[0] = 1
+	slots[0] = maxSlots >> p.depth
 	for i := range t.Nodes {
 		n, slot := &t.Nodes[i], slots[i]
 		if n.Left == 0 {
-			height := p.depth - (bits.Len(uint(slot)) - 1)
-			lowest := slot<<height - 1<<p.depth
+			height := maxTableDepth - (bits.Len(uint(slot)) - 1)
+			lowest := slot<<height - maxSlots
 			p.leaves[lowest], p.height[lowest] = int32(i), height
 			continue
 		}
@@ -109,6 +123,18 @@ func padTree(t *Tree) *paddedTree {
 		slots[n.Left], slots[n.Right] = 2*slot, 2*slot+1
 	}
 	return p
+}
+
+// offset returns what all leaves of t may be reduced by without a change to any contribution: the mean, if
+// at each split the children's shares add up to 1, so that a constant is all bias. It matters where
+// the first tree holds the mean of the target: its leaves' contributions are large and cancel out.
+func (t *Tree) offset() float64 {
+	for i := range t.Nodes {
+		if n := &t.Nodes[i]; n.Left != 0 && math.Abs(t.share(i, n.Left)+t.share(i, n.Right)-1) > 2e-12 {
+			return 0
+		}
+	}
+	return t.mean()
 }
 
 // patterns returns the number of patterns of each subtree.
@@ -121,19 +147,20 @@ func (p *paddedTree) subtrees(first int) []subtree {
 		if four := p.leaves[4*i : 4*i+4]; four[0]&four[1]&four[2]&four[3] < 0 {
 			continue
 		}
-		s := subtree{slot: uint32(1<<p.depth/4 + i), first: uint32(first)}
+		s := subtree{slot: uint32(maxSubtrees + i), first: uint32(first)}
 		first += p.patterns()
 		all = append(all, s)
 	}
 	return all
 }
 
-// localise returns the distinct features of the tree and gives the subtrees lanes of their own.
-func (p *paddedTree) localise(subtrees []subtree) (features []int32) {
+// setLanes gives the subtrees' lanes their places: those of the forest's features, or those of the
+// features that it returns.
+func (p *paddedTree) setLanes(subtrees []subtree, ofForest bool) (features []int32) {
 	for i := range subtrees {
 		s := &subtrees[i]
 		for lane := range s.lanes {
-			s.lanes[lane] = noFeature
+			s.lanes[lane] = noPlace
 		}
 		used := 0
 		// The splits that its leaves lie below: those above it, and its own three.
@@ -142,18 +169,25 @@ func (p *paddedTree) localise(subtrees []subtree) (features []int32) {
 				continue
 			}
 			feature := p.Nodes[p.nodes[slot]].Feature
-			place := slices.Index(features, feature)
-			if place < 0 {
-				place = len(features)
+			if !ofForest && !slices.Contains(features, feature) {
 				features = append(features, feature)
 			}
-			if !slices.Contains(s.lanes[:used], uint8(place)) {
-				s.lanes[used] = uint8(place)
+			place := uint8(placeOf(features, feature))
+			if !slices.Contains(s.lanes[:used], place) {
+				s.lanes[used] = place
 				used++
 			}
 		}
 	}
 	return features
+}
+
+// placeOf returns the place of a feature, where features are the tree's own or nil.
+func placeOf(features []int32, feature int32) int {
+	if features == nil {
+		return int(feature)
+	}
+	return slices.Index(features, feature)
 }
 
 // above returns the slots above a slot, the root first.
@@ -165,18 +199,21 @@ func above(slot uint32) []uint32 {
 	return slots
 }
 
-// fill computes the entries of subtree s from the games of the tree's leaves.
-func (p *paddedTree) fill(entries []entry, s *subtree, features []int32, games []leafGame) {
-	four := games[4*s.slot-1<<p.depth:][:4]
-	var lanes [4][maxTableDepth]int
+// lanesOf returns the lane of each feature of a subtree's four leaves.
+func (p *patternTables) lanesOf(t *patternTree, s *subtree, four []leafGame) (lanes [4][maxTableDepth]int) {
 	for i := range four {
 		for k, feature := range four[i].features {
 			lanes[i][k] = int(feature)
-			if features != nil {
-				lanes[i][k] = slices.Index(s.lanes[:], uint8(slices.Index(features, feature)))
+			if p.places != entryLanes {
+				lanes[i][k] = slices.Index(s.lanes[:], uint8(placeOf(t.features, feature)))
 			}
 		}
 	}
+	return lanes
+}
+
+// fillSubtree computes the entries of a subtree from the games of its leaves.
+func fillSubtree(entries []entry, four []leafGame, lanes [4][maxTableDepth]int) {
 	for pattern := range entries {
 		right, rightChild, leftChild := pattern>>2&1, pattern>>1&1, pattern&1
 		// Of the four leaves, bit 1 and bit 0 are the ways to it from the root and from its child.

@@ -36,11 +36,11 @@ func (p *paddedTree) game(place int, rule *rule) leafGame {
 	var shares [maxTableDepth]float64 // by feature of the game
 	var featureOf [maxTableDepth]int  // by split, the root first
 	for k := range splits {
-		slot := (1<<p.depth + place) >> (p.depth - k)
+		slot := (maxSlots + place) >> (p.depth - k)
 		node := p.nodes[slot]
 		n := &p.Nodes[node]
 		child := n.Left
-		if (1<<p.depth+place)>>(p.depth-k-1)&1 == 1 {
+		if (maxSlots+place)>>(p.depth-k-1)&1 == 1 {
 			child = n.Right
 		}
 		at := 0
@@ -55,7 +55,7 @@ func (p *paddedTree) game(place int, rule *rule) leafGame {
 		shares[at] = float64(shares[at] * p.share(int(node), child))
 	}
 	n := len(g.features)
-	value := float64(p.Nodes[p.leaves[place]].Leaf)
+	value := float64(p.Nodes[p.leaves[place]].Leaf) - p.offset
 	var known [1 << maxTableDepth][maxTableDepth]float64 // by the bits of the features satisfied
 	for set := range 1 << n {
 		known[set] = shapley(value, shares[:n], set, rule)

@@ -2,6 +2,7 @@ package forest_test
 
 import (
 	"math"
+	"math/bits"
 	"runtime"
 	"slices"
 	"sync"
@@ -19,7 +20,17 @@ func contributions(f *forest.Forest, rows []float64) []float64 {
 	return phi
 }
 
-// checkTables holds the tables of f to quadrature, in one batch and row by row.
+// withKernel returns f with a kernel, or nil if this CPU, build or forest has it not.
+func withKernel(f *forest.Forest, k forest.Kernel) *forest.Forest {
+	g, err := f.WithKernel(k)
+	if err != nil {
+		return nil
+	}
+	return g
+}
+
+// checkTables holds the tables of f to quadrature, in one batch and row by row, and the kernels to one
+// another.
 func checkTables(t *rapid.T, f *forest.Forest, rows []float64) {
 	t.Helper()
 	phi, want := contributions(f, rows), contributions(byQuadrature(t, f), rows)
@@ -34,6 +45,11 @@ func checkTables(t *rapid.T, f *forest.Forest, rows []float64) {
 		one := contributions(f, rows[r*f.NumFeature:(r+1)*f.NumFeature])
 		if !sameBits(one, phi[r*width:(r+1)*width]) {
 			t.Fatalf("the contributions of row %d differ from those in a batch", r)
+		}
+	}
+	for _, k := range []forest.Kernel{forest.KernelReference, forest.KernelGo, forest.KernelAVX512} {
+		if g := withKernel(f, k); g != nil && !sameBits(contributions(g, rows), phi) {
+			t.Fatalf("the contributions by kernel %q differ from those by %q", k, f.Kernel())
 		}
 	}
 }
@@ -61,6 +77,18 @@ func sameBits(a, b []float64) bool {
 func checkContributionsOfAnyForest(t *rapid.T) {
 	// Up to 8 features, an entry's lanes are the features; beyond, each tree counts its own.
 	f := drawPlainForest(t, rapid.SampledFrom([]int{8, 9, 20, 80}).Draw(t, "most features"), 6)
+	if rapid.Bool().Draw(t, "covers do not add up") {
+		for _, tree := range f.Trees {
+			for i := range tree.Nodes {
+				tree.Nodes[i].Cover = rapid.SampledFrom([]float64{0, 1, 3, 7}).Draw(t, "cover")
+			}
+		}
+		made, err := forest.New(*f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f = made
+	}
 	checkTables(t, f, drawRows(t, f))
 }
 
@@ -68,9 +96,52 @@ func TestTablesAgreeWithQuadrature(t *testing.T) { rapid.Check(t, checkContribut
 
 func FuzzContributions(f *testing.F) { f.Fuzz(rapid.MakeFuzz(checkContributionsOfAnyForest)) }
 
-// The forests of drawForest have few trees; these have full ones, and more than a pass takes.
+// The demo model stands for what training makes: against the recursion, and against the margin in float64.
+func TestTablesOfDemoModel(t *testing.T) {
+	f, rows := demoForest(t, 100)
+	if forest.TableBytes(f) == 0 {
+		t.Fatal("the demo model has no tables")
+	}
+	phi := contributions(f, rows)
+	for r := range 100 {
+		worst := 0.0
+		row := rows[r*f.NumFeature : (r+1)*f.NumFeature]
+		want, _ := reference(f, row, shapleyByRecursion)
+		got := phi[r*len(want) : (r+1)*len(want)]
+		missing, size := marginOf(f, row), 0.0
+		for i, w := range want {
+			missing -= got[i]
+			size += math.Abs(w)
+			worst = max(worst, math.Abs(got[i]-w))
+		}
+		if worst = max(worst, math.Abs(missing)); !(worst <= 1e-7*max(1, size)) {
+			t.Errorf("row %d: contributions that add up to %.3g, signs aside, are off by %.1e", r, size, worst)
+		}
+	}
+}
+
+// marginOf returns the margin of the first group, added up in float64.
+func marginOf(f *forest.Forest, row []float64) float64 {
+	margin := f.Base[0]
+	for i := range f.Trees {
+		tree := &f.Trees[i]
+		n := &tree.Nodes[0]
+		for n.Left != 0 {
+			if goesRight(f, tree, n, row) {
+				n = &tree.Nodes[n.Right]
+			} else {
+				n = &tree.Nodes[n.Left]
+			}
+		}
+		margin += n.Leaf
+	}
+	return margin
+}
+
+// The forests of drawForest have few trees; these have full ones, more than a pass takes, and rows of
+// every number of registers.
 func TestTablesOfFullTrees(t *testing.T) {
-	for _, features := range []int{8, 9, 33, 200} {
+	for _, features := range []int{1, 8, 9, 33, 100, 200} {
 		for depth := range 7 {
 			f, rows := balanced(t, 37, depth, features, 70)
 			q, err := forest.Quadrature(f)
@@ -81,6 +152,11 @@ func TestTablesOfFullTrees(t *testing.T) {
 			for i := range want {
 				if !(math.Abs(got[i]-want[i]) <= 1e-6) {
 					t.Fatalf("%d features, depth %d: contribution %d is %v, by quadrature %v", features, depth, i, got[i], want[i])
+				}
+			}
+			for _, k := range []forest.Kernel{forest.KernelGo, forest.KernelAVX512} {
+				if g := withKernel(f, k); g != nil && !sameBits(contributions(g, rows), got) {
+					t.Fatalf("%d features, depth %d: contributions by kernel %q differ from those by %q", features, depth, k, f.Kernel())
 				}
 			}
 		}
@@ -114,7 +190,10 @@ func TestTablesAreChosenByTheTrees(t *testing.T) {
 
 // A forest can take more columns than a quantised row has; its splits are then asked one by one.
 func TestTablesOfForestWithTooManyColumns(t *testing.T) {
-	f, rows := balanced(t, 300, 6, 30_000, 3)
+	f, rows := balanced(t, 400, 6, 60_000, 3)
+	if forest.Quantised(f) {
+		t.Fatal("the forest can be quantised")
+	}
 	q, err := forest.Quadrature(f)
 	if err != nil {
 		t.Fatal(err)
@@ -122,6 +201,31 @@ func TestTablesOfForestWithTooManyColumns(t *testing.T) {
 	got, want := contributions(f, rows), contributions(q, rows)
 	for i := range want {
 		if !(math.Abs(got[i]-want[i]) <= 1e-6) {
+			t.Fatalf("contribution %d is %v, by quadrature %v", i, got[i], want[i])
+		}
+	}
+}
+
+// Where a model's first tree holds the mean of the target, as LightGBM's does, its leaves are far from 0
+// and close to one another; what cancels out must not cost precision.
+func TestTablesOfLeavesFarFromZero(t *testing.T) {
+	d, rows := balanced(t, 1, 6, 8, 70)
+	nodes := d.Trees[0].Nodes
+	for i := range nodes {
+		nodes[i].Cover = float64(uint(1<<20) >> bits.Len(uint(i+1)))
+		nodes[i].Leaf = float64(float32(1000 + nodes[i].Leaf/128))
+	}
+	f, err := forest.New(*d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, err := forest.Quadrature(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, want := contributions(f, rows), contributions(q, rows)
+	for i := range want {
+		if !(math.Abs(got[i]-want[i]) <= 1e-9) {
 			t.Fatalf("contribution %d is %v, by quadrature %v", i, got[i], want[i])
 		}
 	}
@@ -162,11 +266,12 @@ func TestContributionsConcurrently(t *testing.T) {
 	for _, features := range []int{8, 40} {
 		f, rows := balanced(t, 20, 6, features, 130)
 		want := contributions(f, rows)
+		pureGo := withKernel(f, forest.KernelGo)
 		var wg sync.WaitGroup
 		for range 8 {
 			wg.Go(func() {
 				for range 10 {
-					if !sameBits(contributions(f, rows), want) {
+					if !sameBits(contributions(f, rows), want) || !sameBits(contributions(pureGo, rows), want) {
 						t.Error("contributions differ between calls")
 						return
 					}
@@ -181,8 +286,14 @@ func TestContributionsDoNotAllocate(t *testing.T) {
 	for _, features := range []int{8, 40} {
 		f, rows := balanced(t, 20, 6, features, 70)
 		phi := make([]float64, 70*(features+1))
-		if n := testing.AllocsPerRun(100, func() { f.ContributionsTo(phi, rows) }); n != 0 {
-			t.Errorf("%d features: ContributionsTo allocates %v times", features, n)
+		for _, k := range []forest.Kernel{forest.KernelGo, forest.KernelAVX512} {
+			g := withKernel(f, k)
+			if g == nil {
+				continue
+			}
+			if n := testing.AllocsPerRun(100, func() { g.ContributionsTo(phi, rows) }); n != 0 {
+				t.Errorf("%d features: ContributionsTo by kernel %q allocates %v times", features, k, n)
+			}
 		}
 	}
 }

@@ -2,7 +2,6 @@ package xgboost_test
 
 import (
 	"bytes"
-	"math"
 	"strconv"
 	"testing"
 
@@ -25,7 +24,7 @@ func TestBaseMargins(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := f.Base[0]; math.Float32bits(got) != math.Float32bits(float32(want)) {
+		if got := f.Base[0]; got != float64(float32(want)) {
 			t.Errorf("%s, base score %s: margin %v, XGBoost's is %v", record[0], record[1], got, want)
 		}
 	}

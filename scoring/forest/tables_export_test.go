@@ -19,3 +19,6 @@ func TableBytes(f *Forest) int {
 	}
 	return len(f.explainer.tables.entries) * entryLanes * 4
 }
+
+// Quantised reports whether f's pattern tables are looked up by quantised rows.
+func Quantised(f *Forest) bool { return f.explainer.tables.columns != nil }

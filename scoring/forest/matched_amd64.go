@@ -1,0 +1,86 @@
+//go:build amd64 && !purego
+
+package forest
+
+import "math"
+
+// A tree of up to 32 leaves scores a single row by comparing its outcomes with those of each leaf: the row
+// ends in the leaf whose path asks, at every split on it, for the outcome that the row has. One comparison
+// of 64 bytes gives the outcomes of two trees.
+
+const (
+	// maxMatched is how many leaves have their paths in two registers, and one more than the splits.
+	maxMatched = 32
+	// unused is a bit of no split, in which outcomes are 0 and unused leaves ask for 1.
+	unused = 1 << (maxMatched - 1)
+)
+
+// A matchedPair is two trees, their splits numbered parents first. All arrays are by tree.
+type matchedPair struct {
+	column, threshold [2][maxMatched]uint8
+	// want are the splits on a leaf's path at which it lies on the right; care are all on its path.
+	want, care [2][maxMatched]uint32
+	leaf       [2][maxMatched]float32
+}
+
+// A matchedForest is all trees in turn; a tree that pads it adds -0, which changes no sum.
+type matchedForest []matchedPair
+
+// newMatchedForest returns f's trees, or nil if one has more leaves. The columns fit a byte.
+func newMatchedForest(f *Forest, tests *nodeTests) vectorSingle {
+	made := make(matchedForest, (len(f.Trees)+1)/2)
+	for i := range 2 * len(made) {
+		m := matchedTree{pair: &made[i/2], half: i % 2}
+		for k := range maxMatched {
+			m.pair.threshold[m.half][k] = neverRight
+			m.pair.want[m.half][k], m.pair.care[m.half][k] = unused, math.MaxUint32
+		}
+		padding := Tree{Nodes: []Node{{Leaf: math.Copysign(0, -1)}}}
+		t := &padding
+		if i < len(f.Trees) {
+			t = &f.Trees[i]
+		}
+		if (len(t.Nodes)+1)/2 > maxMatched {
+			return nil
+		}
+		m.place(tests, t, 0, 0, 0)
+	}
+	return made
+}
+
+// A matchedTree is one of a pair while it is made.
+type matchedTree struct {
+	pair                 *matchedPair
+	half, splits, leaves int
+}
+
+// place adds a node, and what is below it, whose path wants and cares for the splits that it says.
+func (m *matchedTree) place(tests *nodeTests, t *Tree, node int32, want, care uint32) {
+	n, p := &t.Nodes[node], m.pair
+	if n.Left == 0 {
+		p.want[m.half][m.leaves], p.care[m.half][m.leaves] = want, care
+		p.leaf[m.half][m.leaves] = float32(n.Leaf)
+		m.leaves++
+		return
+	}
+	test, bit := tests.of(t, n), uint32(1)<<m.splits
+	p.column[m.half][m.splits], p.threshold[m.half][m.splits] = uint8(test.column), test.threshold
+	m.splits++
+	m.place(tests, t, n.Left, want, care|bit)
+	m.place(tests, t, n.Right, want|bit, care|bit)
+}
+
+func (f matchedForest) addRow(s *vectorScratch, sum float32) float32 {
+	const pairs = treesPerCall / 2
+	for first := 0; first < len(f); first += pairs {
+		n := min(pairs, len(f)-first)
+		sum = addMatchedAVX512(&s.leaves[2*first], &f[first], n, &s.columns[0], sum)
+	}
+	return sum
+}
+
+// addMatchedAVX512 writes the leaves of n > 0 pairs of trees for one row of maxPermuted bytes, and returns
+// sum plus each of them.
+//
+//go:noescape
+func addMatchedAVX512(leaves *float32, pairs *matchedPair, n int, row *byte, sum float32) float32
