@@ -76,6 +76,7 @@ func (f *Forest) widePredictions(dst, margins []float64) {
 			dst[i] = math.Log1p(exp64(m))
 		case SignedSquare:
 			dst[i] = m * math.Abs(m)
+		case Step: // of forests that are not wide alone
 		}
 	}
 	if f.Link != Softmax {
