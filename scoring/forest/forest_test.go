@@ -201,7 +201,7 @@ func TestPredictions(t *testing.T) {
 		{"identity", forest.Identity, []float64{-3, 0.5}, []float64{-3, 0.5}},
 		{"sigmoid", forest.Sigmoid, []float64{0, 1e38, -1e38, -88.7}, []float64{0.5, 1, 3.0066358e-39, 3.0066358e-39}},
 		{"softmax", forest.Softmax, []float64{0, 0, 1e38, -1e38}, []float64{0.5, 0.5, 1, 0}},
-		{"exp", forest.Exp, []float64{0, 1, -2.5, 88.7228, 88.8, 1e38, -104, -1e38}, []float64{1, math.E, 0.082085, 3.4026947e38, math.Inf(1), math.Inf(1), 0, 0}},
+		{"exp", forest.Exp, []float64{0, 1, -2.5, 88.7228, 88.8, 1e20, 1e38, -104, -1e38}, []float64{1, math.E, 0.082085, 3.4026947e38, math.Inf(1), math.Inf(1), math.Inf(1), 0, 0}},
 		{"step", forest.Step, []float64{0, 1e-45, -1e-45, 3}, []float64{0, 1, 0, 1}},
 	}
 	for _, test := range tests {
@@ -218,7 +218,7 @@ func TestPredictions(t *testing.T) {
 			got := make([]float64, len(test.margins))
 			made.PredictionsTo(got, test.margins)
 			for i, want := range test.want {
-				if got[i] != want && !(math.Abs(got[i]-want) <= 1e-6*math.Abs(want)) {
+				if got[i] != want && !(math.Abs(got[i]-want) < 1e-6*math.Abs(want)) {
 					t.Errorf("prediction of %v is %v, want %v", test.margins[i], got[i], want)
 				}
 			}

@@ -146,7 +146,7 @@ GOLDENS = [
     Golden("v1.7-softmax", "multi:softmax", {"num_class": 3, "max_depth": 3}, rounds=4, version="1.7.6"),
     Golden("v1.7-absolute", "reg:absoluteerror", version="1.7.6"),
     Golden("v1.7-early_stopping", "binary:logistic", EARLY, rounds=30, early_stopping=2, version="1.7.6"),
-    Golden("v1.7-early_multiclass", "multi:softprob", EARLY | {"num_class": 3}, rounds=30, early_stopping=1, version="1.7.6"),
+    Golden("v1.7-early_classes", "multi:softprob", EARLY | {"num_class": 3}, rounds=30, early_stopping=1, version="1.7.6"),
     Golden("v1.7-multilabel", "binary:logistic", {"max_depth": 3}, targets=2, version="1.7.6"),
 ]
 

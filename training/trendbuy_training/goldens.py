@@ -89,11 +89,11 @@ def write_columns(path: Path, columns: dict[str, np.ndarray]) -> None:
 
 
 def write_base_margins(path: Path) -> None:
-    """Writes the margin that XGBoost makes of each of many base scores, where its logarithm is not the nearest float32."""
+    """Writes the margins that XGBoost makes of base scores, by a logarithm that is not always the nearest float32."""
     rng = np.random.default_rng(7)
     near = 0.5 + rng.normal(0.0, 0.004, 500)
     chances = np.concatenate([near, rng.random(400), 10.0 ** rng.uniform(-7, -1, 100)])
-    means = np.concatenate([rng.normal(1.0, 0.02, 300), np.exp(rng.normal(0.0, 4.0, 200))])
+    means = np.concatenate([rng.normal(1.0, 0.02, 300), np.exp(rng.normal(0.0, 4.0, 200)), [1e-40, 1e-45, 3e38]])
     data = xgb.DMatrix(np.zeros((2, 1)), [0.5, 0.5])
     with path.open("w", newline="", encoding="utf-8") as file:
         out = csv.writer(file, lineterminator="\n")
@@ -114,7 +114,8 @@ README = """# Golden models
 Written by `training/goldens.sh`: the models of each version of XGBoost by that version, contributions by XGBoost {xgboost}.
 Each folder is one model: `model.json` or `model.ubj` or both, `rows.csv`, and `expected.csv` with XGBoost's own margins,
 predictions and contributions. Rows stand on thresholds, one float32 beside them, between two float32 values, and at the
-ends of float32. `base_margins.csv` has base scores and the margins that XGBoost makes of them. The predictions of `multi:softmax` are the probabilities whose largest is the class that XGBoost names.
+ends of float32. The predictions of `multi:softmax` are the probabilities whose largest is the class that XGBoost names.
+`base_margins.csv` has base scores and the margins that XGBoost {xgboost} makes of them.
 
 | folder | objective | XGBoost |
 | --- | --- | --- |
