@@ -21,8 +21,9 @@ NOTES = {
     "lleaves": "LLVM, through Python; reads the trees as LightGBM text",
     "ONNX Runtime": "a TreeEnsembleRegressor, through Python",
     "shap": "its C extension, through Python; given plain trees, as it hands XGBoost models back to XGBoost",
-    "FastTreeSHAP": "version 2 of the algorithm, one job, through Python; ignores the default directions of missing values",
-    "treeshap": "Rust, through Python; reads the trees as LightGBM text, as it refuses the JSON of XGBoost 3",
+    "FastTreeSHAP": "version 2 of the algorithm, one job, through Python; ignores missing values' default directions",
+    "treeshap": "Rust, through Python; reads the trees as LightGBM text, as it refuses the JSON of XGBoost 3; "
+    "its values differ even where nothing is missing",
 }
 
 
