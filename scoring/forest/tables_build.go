@@ -44,7 +44,8 @@ func newPatternTables(f *Forest) *patternTables {
 	p.outcomes = newOutcomes(f, padded)
 	p.vector = newVectorTables(p)
 	p.scratch.New = func() any {
-		return &tableScratch{rows: make([]byte, p.stride()*blockRows+strideUnit)}
+		size := p.stride() * tableRows
+		return &tableScratch{rows: make([]byte, size+strideUnit), columns: make([]byte, size)}
 	}
 	return p
 }
