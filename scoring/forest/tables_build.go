@@ -45,7 +45,8 @@ func newPatternTables(f *Forest) *patternTables {
 	p.vector = newVectorTables(p)
 	p.scratch.New = func() any {
 		size := p.stride() * tableRows
-		return &tableScratch{rows: make([]byte, size+strideUnit), columns: make([]byte, size)}
+		bytes := make([]byte, 2*size+strideUnit)
+		return &tableScratch{rows: bytes[size:], columns: bytes[:size]}
 	}
 	return p
 }
