@@ -61,20 +61,21 @@ func newVectorProgram(f *Forest, c *columns, tests *nodeTests) *vectorProgram {
 	}
 	p := &vectorProgram{quantiser: newVectorQuantiser(c)}
 	deepest, splits := 0, 0
+	depth := make([]int, len(f.Trees))
 	for i := range f.Trees {
-		deepest = max(deepest, f.Trees[i].depth())
+		depth[i] = f.Trees[i].depth()
+		deepest = max(deepest, depth[i])
 		splits += len(f.Trees[i].Nodes) / 2
 		p.groups = append(p.groups, int32(f.Trees[i].Group))
 	}
 	if f.NumGroup == 1 {
 		p.groups = nil
 	}
-	leafwise := newLeafwiseForest(f, tests)
-	switch {
-	case deepest <= blockDepth && splits > leafwiseSplits*len(f.Trees):
+	switch mean := splits / max(1, len(f.Trees)); {
+	case deepest <= blockDepth && mean > leafwiseSplits:
 		p.batch = newVectorTrees(f, tests)
-	case deepest <= blockDepth || leafwise != nil:
-		p.batch = leafwise
+	case mean <= streamedSplits || !fitsTall(f, depth):
+		p.batch = newLeafwiseForest(f, tests)
 	}
 	switch {
 	case c.count > maxPermuted:

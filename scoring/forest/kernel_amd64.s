@@ -1,6 +1,7 @@
 //go:build amd64 && !purego
 
 #include "textflag.h"
+#include "leaves_amd64.h"
 
 // OUTCOME compares 64 rows with one test: the column's bytes that exceed the threshold become the mask
 // of the slot. R9 is at the tests, R8 at the masks, SI at the columns.
@@ -32,32 +33,6 @@
 	SELECT16(slot, S1, S2, S3, S4, D, T1, T2, T3)      \
 	SELECT16((slot+16), S1, S2, S3, S4, T, T1, T2, T3) \
 	PICK(T, S, D)
-
-// ADD_LEAVES adds each row's leaf to its sum, which begin at AX bytes from DI. Z0 has the leaf numbers; the
-// leaves' bytes are at DX, from FIRST on. Unpacking the bytes to float32 leaves rows that are four apart
-// side by side, in the sums as well.
-#define ADD_LEAVES(FIRST) \
-	VPERMB     (FIRST)(DX), Z0, Z1     \
-	VPERMB     (FIRST+64)(DX), Z0, Z2  \
-	VPERMB     (FIRST+128)(DX), Z0, Z3 \
-	VPERMB     (FIRST+192)(DX), Z0, Z4 \
-	VPUNPCKLBW Z2, Z1, Z5              \
-	VPUNPCKHBW Z2, Z1, Z6              \
-	VPUNPCKLBW Z4, Z3, Z7              \
-	VPUNPCKHBW Z4, Z3, Z14             \
-	VPUNPCKLWD Z7, Z5, Z1              \
-	VPUNPCKHWD Z7, Z5, Z2              \
-	VPUNPCKLWD Z14, Z6, Z3             \
-	VPUNPCKHWD Z14, Z6, Z4             \
-	ADDQ       DI, AX                  \
-	VADDPS     (AX), Z1, Z1            \
-	VADDPS     64(AX), Z2, Z2          \
-	VADDPS     128(AX), Z3, Z3         \
-	VADDPS     192(AX), Z4, Z4         \
-	VMOVUPS    Z1, (AX)                \
-	VMOVUPS    Z2, 64(AX)              \
-	VMOVUPS    Z3, 128(AX)             \
-	VMOVUPS    Z4, 192(AX)
 
 #define CONSTANT(bytes, D) \
 	MOVL         $bytes, AX \
@@ -136,47 +111,13 @@ leaves:
 	VPADDB      Z20, Z0, K5, Z0
 	VPADDB      Z21, Z0, K6, Z0
 	MOVL        (DX), AX
-	ADD_LEAVES(512)
+	LOOKUP(512)
+	ADD_LEAVES
 	ADDQ        $768, DX
 	ADDQ        $8, R8
 	DECQ        R10
 	JNZ         leaves
 	SUBQ        $8, CX
 	JNZ         step
-	VZEROUPPER
-	RET
-
-// func addLeafwiseAVX512(sums *float32, columns *byte, trees *leafwiseTree, tests *leafwiseTest, n int)
-TEXT ·addLeafwiseAVX512(SB), NOSPLIT, $0-40
-	MOVQ sums+0(FP), DI
-	MOVQ columns+8(FP), SI
-	MOVQ trees+16(FP), DX
-	MOVQ tests+24(FP), R9
-	MOVQ n+32(FP), CX
-
-tree:
-	VPXORQ Z0, Z0, Z0
-	MOVL   256(DX), R10
-	TESTL  R10, R10
-	JZ     leaves
-
-test:
-	// The rows that go right here, and are here, get the first leaf on the right.
-	MOVL         (R9), AX
-	VPBROADCASTD 4(R9), Z1
-	VPCMPUB      $1, (SI)(AX*1), Z1, K1
-	VPBROADCASTD 8(R9), Z2
-	VPCMPEQB     Z2, Z0, K1, K2
-	VPBROADCASTB 12(R9), K2, Z0
-	ADDQ         $16, R9
-	DECL         R10
-	JNZ          test
-
-leaves:
-	MOVL 260(DX), AX
-	ADD_LEAVES(0)
-	ADDQ $264, DX
-	DECQ CX
-	JNZ  tree
 	VZEROUPPER
 	RET
