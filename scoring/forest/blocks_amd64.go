@@ -78,20 +78,33 @@ func (v vectorTrees) addBlock(s *vectorScratch) {
 	}
 }
 
-// permutedBlocks score single rows: a row of maxPermuted bytes in registers is permuted into the order of a
-// block's slots, and one comparison gives its outcomes.
-type permutedBlocks []treeBlock[uint8]
+// permutedBlocks score single rows: a row in registers is permuted into the order of a block's slots, and
+// one comparison gives its outcomes.
+type permutedBlocks struct {
+	blocks []treeBlock[uint8]
+	// wide says that a row has more than halfPermuted columns.
+	wide bool
+}
 
 func (p permutedBlocks) addRow(s *vectorScratch, sum float32) float32 {
-	for first := 0; first < len(p); first += treesPerCall {
-		n := min(treesPerCall, len(p)-first)
-		sum = addRowAVX512(&s.leaves[first], &p[first], n, &s.columns[0], sum)
+	for first := 0; first < len(p.blocks); first += treesPerCall {
+		n := min(treesPerCall, len(p.blocks)-first)
+		if p.wide {
+			sum = addWideRowAVX512(&s.leaves[first], &p.blocks[first], n, &s.columns[0], sum)
+		} else {
+			sum = addRowAVX512(&s.leaves[first], &p.blocks[first], n, &s.columns[0], sum)
+		}
 	}
 	return sum
 }
 
-// addRowAVX512 writes the leaves of n > 0 trees for one row of maxPermuted bytes, and returns sum plus
+// addRowAVX512 writes the leaves of n > 0 trees for one row of halfPermuted bytes, and returns sum plus
 // each of them.
 //
 //go:noescape
 func addRowAVX512(leaves *float32, blocks *treeBlock[uint8], n int, row *byte, sum float32) float32
+
+// addWideRowAVX512 is addRowAVX512 for a row of maxPermuted bytes.
+//
+//go:noescape
+func addWideRowAVX512(leaves *float32, blocks *treeBlock[uint8], n int, row *byte, sum float32) float32

@@ -73,8 +73,11 @@ type program struct {
 	base     []float32 // the forest's
 	columns  *columns
 	segments []segment
-	// vector, if it is not nil, does in place of columns and segments what it can.
-	vector  *vectorProgram
+	// vector, if it is not nil, does in place of columns and segments what it can; there are no segments if
+	// that is all.
+	vector *vectorProgram
+	// walk says that the reference walk scores what vector leaves.
+	walk    bool
 	scratch sync.Pool // of *scratch
 }
 
@@ -103,11 +106,18 @@ const minRun = 8
 // fastest returns the best program for f on this CPU, or nil if the reference walk is best.
 func fastest(f *Forest) *program {
 	p, err := compile(f, hasAVX512())
-	if err != nil || !p.pays(f) {
+	if err != nil {
+		return nil
+	}
+	p.walk = !p.pays(f)
+	if p.walk && !p.batches() {
 		return nil
 	}
 	return p
 }
+
+// batches reports whether blocks of rows are scored as vectors, which pays for any forest.
+func (p *program) batches() bool { return p.vector != nil && p.vector.batches() }
 
 // compile returns f's program, or says why there is none.
 func compile(f *Forest, vector bool) (*program, error) {
@@ -119,20 +129,22 @@ func compile(f *Forest, vector bool) (*program, error) {
 		return nil, err
 	}
 	p := &program{base: narrow(f.Base), columns: c}
-	if c.count <= 1<<8 {
-		p.segments = newSegments[uint8](f, tests)
-	} else {
-		p.segments = newSegments[uint16](f, tests)
-	}
 	if vector {
 		p.vector = newVectorProgram(f, c, tests)
 	}
-	stride, groups := c.stride, f.NumGroup
+	switch {
+	case p.vector != nil && p.vector.complete():
+	case c.count <= 1<<8:
+		p.segments = newSegments[uint8](f, tests)
+	default:
+		p.segments = newSegments[uint16](f, tests)
+	}
+	stride, groups, ranks := c.stride, f.NumGroup, len(c.ranked)+strideUnit
 	p.scratch.New = func() any {
 		return &scratch{
 			stride: stride, groups: groups,
 			rows:  alignedSlice[byte](blockRows * stride),
-			ranks: alignedSlice[uint16](strideUnit),
+			ranks: alignedSlice[uint16](ranks),
 			sums:  make([]float32, blockRows*groups),
 		}
 	}
@@ -198,6 +210,10 @@ func (p *program) marginsTo(f *Forest, dst, rows []float64) {
 			return
 		}
 	}
+	if p.walk {
+		f.referenceMargins(dst[first*f.NumGroup:], rows[first*f.NumFeature:])
+		return
+	}
 	s := p.scratch.Get().(*scratch)
 	defer p.scratch.Put(s)
 	for first < n {
@@ -218,7 +234,9 @@ func (p *program) addRows(f *Forest, s *scratch, rows []float64, count int) {
 	for r := range count {
 		copy(s.sums[r*f.NumGroup:], p.base)
 		to, row := s.rows[r*s.stride:(r+1)*s.stride], rows[r*f.NumFeature:(r+1)*f.NumFeature]
-		if p.vector == nil || !p.vector.quantiseRow(to, s.ranks, row) {
+		if p.vector != nil {
+			p.vector.quantiseRow(to, s.ranks, row)
+		} else {
 			p.columns.quantise(to, row)
 		}
 	}

@@ -16,18 +16,19 @@ func hasAVX512() bool {
 
 const (
 	// minVectorRows is the fewest rows that a block of 64 scores faster than one by one.
-	minVectorRows = 28
+	minVectorRows = 20
 	// treesPerCall bounds how long a call in assembly, which nothing can interrupt, delays the collector.
 	treesPerCall = 512
+	// maxPermuted is how many columns four registers hold, by which a single row is scored; two, if they
+	// suffice, take fewer instructions.
+	maxPermuted, halfPermuted = 256, 128
 )
 
 // A vectorProgram scores blocks of 64 rows, or single rows, by AVX-512.
 type vectorProgram struct {
 	base      []float32 // the forest's
 	quantiser vectorQuantiser
-	// rows says that the quantiser can quantise single rows.
-	rows bool
-	// batch and single are nil where the trees are too large for them, and single where rows is false.
+	// batch and single are nil where the trees are too large for them, and single where columns are too many.
 	batch  vectorBatch
 	single vectorSingle
 	// groups has the group of each tree, or is nil if all are 0.
@@ -59,36 +60,36 @@ func newVectorProgram(f *Forest, c *columns, tests *nodeTests) *vectorProgram {
 			return nil
 		}
 	}
-	p := &vectorProgram{base: narrow(f.Base)}
+	p := &vectorProgram{base: narrow(f.Base), quantiser: newVectorQuantiser(c)}
 	deepest, splits := 0, 0
+	depth := make([]int, len(f.Trees))
 	for i := range f.Trees {
-		deepest = max(deepest, f.Trees[i].depth())
+		depth[i] = f.Trees[i].depth()
+		deepest = max(deepest, depth[i])
 		splits += len(f.Trees[i].Nodes) / 2
 		p.groups = append(p.groups, int32(f.Trees[i].Group))
 	}
 	if f.NumGroup == 1 {
 		p.groups = nil
 	}
-	p.rows = p.quantiser.init(c)
-	leafwise := newLeafwiseForest(f, tests)
-	switch {
-	case deepest <= blockDepth && splits > leafwiseSplits*len(f.Trees):
+	switch mean := splits / max(1, len(f.Trees)); {
+	case deepest <= blockDepth && mean > leafwiseSplits:
 		p.batch = newVectorTrees(f, tests)
-	case deepest <= blockDepth || leafwise != nil:
-		p.batch = leafwise
+	case mean <= streamedSplits || !fitsTall(f, depth):
+		p.batch = newLeafwiseForest(f, tests)
 	}
 	switch {
-	case !p.rows:
+	case c.count > maxPermuted:
 	case deepest <= blockDepth:
-		p.single = permutedBlocks(newBlockForest[uint8](tests, f.Trees, blockDepth).blocks)
+		p.single = permutedBlocks{newBlockForest[uint8](tests, f.Trees, blockDepth).blocks, c.count > halfPermuted}
 	default:
-		p.single = newMatchedForest(f, tests)
+		p.single = newMatchedForest(f, tests, c.count > halfPermuted)
 	}
 	groups, trees, ranks, count := f.NumGroup, len(f.Trees), len(c.ranked), c.count
 	p.scratch.New = func() any {
 		return &vectorScratch{
 			ranks:   alignedSlice[uint16](max(1, ranks) * blockRows),
-			columns: alignedSlice[byte](max(2, count) * blockRows),
+			columns: alignedSlice[byte](max(4, count) * blockRows),
 			masks:   alignedSlice[uint64](maskWords),
 			sums:    alignedSlice[float32](groups * blockRows),
 			leaves:  alignedSlice[float32](trees + 1),
@@ -96,6 +97,12 @@ func newVectorProgram(f *Forest, c *columns, tests *nodeTests) *vectorProgram {
 	}
 	return p
 }
+
+// complete reports whether marginsTo scores any number of rows.
+func (p *vectorProgram) complete() bool { return p.batch != nil && p.single != nil }
+
+// batches reports whether marginsTo scores full blocks of rows.
+func (p *vectorProgram) batches() bool { return p.batch != nil }
 
 // marginsTo scores the first rows, as many as it is made for, and returns how many those are.
 func (p *vectorProgram) marginsTo(f *Forest, dst, rows []float64) int {
@@ -121,12 +128,9 @@ func (p *vectorProgram) marginsTo(f *Forest, dst, rows []float64) int {
 	return n
 }
 
-// quantiseRow writes the bytes of one row to dst, which is aligned as ranks is, or reports that it cannot.
-func (p *vectorProgram) quantiseRow(dst []byte, ranks []uint16, row []float64) bool {
-	if p.rows {
-		p.quantiser.quantiseRow(dst, ranks, row)
-	}
-	return p.rows
+// quantiseRow writes the bytes of one row to dst, a multiple of 64 bytes. See [vectorQuantiser.quantiseRow].
+func (p *vectorProgram) quantiseRow(dst []byte, ranks []uint16, row []float64) {
+	p.quantiser.quantiseRow(dst, ranks, row)
 }
 
 // row scores one row.

@@ -1,6 +1,7 @@
 //go:build amd64 && !purego
 
 #include "textflag.h"
+#include "leaves_amd64.h"
 
 // OUTCOME compares 64 rows with one test: the column's bytes that exceed the threshold become the mask
 // of the slot. R9 is at the tests, R8 at the masks, SI at the columns.
@@ -32,32 +33,6 @@
 	SELECT16(slot, S1, S2, S3, S4, D, T1, T2, T3)      \
 	SELECT16((slot+16), S1, S2, S3, S4, T, T1, T2, T3) \
 	PICK(T, S, D)
-
-// ADD_LEAVES adds each row's leaf to its sum, which begin at AX bytes from DI. Z0 has the leaf numbers; the
-// leaves' bytes are at DX, from FIRST on. Unpacking the bytes to float32 leaves rows that are four apart
-// side by side, in the sums as well.
-#define ADD_LEAVES(FIRST) \
-	VPERMB     (FIRST)(DX), Z0, Z1     \
-	VPERMB     (FIRST+64)(DX), Z0, Z2  \
-	VPERMB     (FIRST+128)(DX), Z0, Z3 \
-	VPERMB     (FIRST+192)(DX), Z0, Z4 \
-	VPUNPCKLBW Z2, Z1, Z5              \
-	VPUNPCKHBW Z2, Z1, Z6              \
-	VPUNPCKLBW Z4, Z3, Z7              \
-	VPUNPCKHBW Z4, Z3, Z14             \
-	VPUNPCKLWD Z7, Z5, Z1              \
-	VPUNPCKHWD Z7, Z5, Z2              \
-	VPUNPCKLWD Z14, Z6, Z3             \
-	VPUNPCKHWD Z14, Z6, Z4             \
-	ADDQ       DI, AX                  \
-	VADDPS     (AX), Z1, Z1            \
-	VADDPS     64(AX), Z2, Z2          \
-	VADDPS     128(AX), Z3, Z3         \
-	VADDPS     192(AX), Z4, Z4         \
-	VMOVUPS    Z1, (AX)                \
-	VMOVUPS    Z2, 64(AX)              \
-	VMOVUPS    Z3, 128(AX)             \
-	VMOVUPS    Z4, 192(AX)
 
 #define CONSTANT(bytes, D) \
 	MOVL         $bytes, AX \
@@ -136,126 +111,13 @@ leaves:
 	VPADDB      Z20, Z0, K5, Z0
 	VPADDB      Z21, Z0, K6, Z0
 	MOVL        (DX), AX
-	ADD_LEAVES(512)
+	LOOKUP(512)
+	ADD_LEAVES
 	ADDQ        $768, DX
 	ADDQ        $8, R8
 	DECQ        R10
 	JNZ         leaves
 	SUBQ        $8, CX
 	JNZ         step
-	VZEROUPPER
-	RET
-
-// DOWN goes down one level: BX becomes twice itself, and one more where its bit of AX is set.
-#define DOWN \
-	BTQ  BX, AX \
-	ADCQ BX, BX
-
-// func addRowAVX512(leaves *float32, blocks *treeBlock[uint8], n int, row *byte, sum float32) float32
-TEXT ·addRowAVX512(SB), NOSPLIT, $0-44
-	MOVQ      leaves+0(FP), DI
-	MOVQ      blocks+8(FP), SI
-	MOVQ      n+16(FP), CX
-	MOVQ      row+24(FP), R8
-	VMOVSS    sum+32(FP), X3
-	VMOVDQU64 (R8), Z20
-	VMOVDQU64 64(R8), Z21
-
-block:
-	VMOVDQU64 (SI), Z1
-	VPERMI2B  Z21, Z20, Z1
-	VPCMPUB   $6, 64(SI), Z1, K1
-	KMOVQ     K1, AX
-	MOVL      $1, BX
-	DOWN
-	DOWN
-	DOWN
-	DOWN
-	DOWN
-	DOWN
-	VMOVSS    -128(SI)(BX*4), X4 // the leaves begin at 128, and the lowest slots at 64
-	VMOVSS    X4, (DI)
-	VADDSS    X4, X3, X3
-	ADDQ      $384, SI
-	ADDQ      $4, DI
-	DECQ      CX
-	JNZ       block
-	VMOVSS    X3, ret+40(FP)
-	VZEROUPPER
-	RET
-
-// func addLeafwiseAVX512(sums *float32, columns *byte, trees *leafwiseTree, tests *leafwiseTest, n int)
-TEXT ·addLeafwiseAVX512(SB), NOSPLIT, $0-40
-	MOVQ sums+0(FP), DI
-	MOVQ columns+8(FP), SI
-	MOVQ trees+16(FP), DX
-	MOVQ tests+24(FP), R9
-	MOVQ n+32(FP), CX
-
-tree:
-	VPXORQ Z0, Z0, Z0
-	MOVL   256(DX), R10
-	TESTL  R10, R10
-	JZ     leaves
-
-test:
-	// The rows that go right here, and are here, get the first leaf on the right.
-	MOVL         (R9), AX
-	VPBROADCASTD 4(R9), Z1
-	VPCMPUB      $1, (SI)(AX*1), Z1, K1
-	VPBROADCASTD 8(R9), Z2
-	VPCMPEQB     Z2, Z0, K1, K2
-	VPBROADCASTB 12(R9), K2, Z0
-	ADDQ         $16, R9
-	DECL         R10
-	JNZ          test
-
-leaves:
-	MOVL 260(DX), AX
-	ADD_LEAVES(0)
-	ADDQ $264, DX
-	DECQ CX
-	JNZ  tree
-	VZEROUPPER
-	RET
-
-// MATCH adds the leaf of one tree of a pair: OUTCOMES has its outcomes, and the offsets are those of its
-// arrays from SI.
-#define MATCH(OUTCOMES, WANT, CARE, LEAF, AT) \
-	VPBROADCASTD OUTCOMES, Z2           \
-	VPXORD       (WANT)(SI), Z2, Z4     \
-	VPXORD       (WANT+64)(SI), Z2, Z5  \
-	VPTESTNMD    (CARE)(SI), Z4, K2     \
-	VPTESTNMD    (CARE+64)(SI), Z5, K3  \
-	KUNPCKWD     K2, K3, K4             \
-	KMOVD        K4, BX                 \
-	TZCNTL       BX, BX                 \
-	VMOVSS       (LEAF)(SI)(BX*4), X4   \
-	VMOVSS       X4, (AT)(DI)           \
-	VADDSS       X4, X3, X3
-
-// func addMatchedAVX512(leaves *float32, pairs *matchedPair, n int, row *byte, sum float32) float32
-TEXT ·addMatchedAVX512(SB), NOSPLIT, $0-44
-	MOVQ      leaves+0(FP), DI
-	MOVQ      pairs+8(FP), SI
-	MOVQ      n+16(FP), CX
-	MOVQ      row+24(FP), R8
-	VMOVSS    sum+32(FP), X3
-	VMOVDQU64 (R8), Z20
-	VMOVDQU64 64(R8), Z21
-
-pair:
-	VMOVDQU64 (SI), Z1
-	VPERMI2B  Z21, Z20, Z1
-	VPCMPUB   $6, 64(SI), Z1, K1
-	KMOVQ     K1, AX
-	MATCH(AX, 128, 384, 640, 0)
-	SHRQ      $32, AX
-	MATCH(AX, 256, 512, 768, 4)
-	ADDQ      $896, SI
-	ADDQ      $8, DI
-	DECQ      CX
-	JNZ       pair
-	VMOVSS    X3, ret+40(FP)
 	VZEROUPPER
 	RET

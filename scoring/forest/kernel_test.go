@@ -12,10 +12,10 @@ import (
 	"github.com/trendbuy/riskscorer/scoring/forest"
 )
 
-// kernels returns f by every kernel that this CPU has and that f can have, besides the reference.
+// kernels returns f as it is, and by every kernel that this CPU has.
 func kernels(tb rapid.TB, f *forest.Forest) []*forest.Forest {
 	tb.Helper()
-	var made []*forest.Forest
+	made := []*forest.Forest{f}
 	for _, k := range forest.Kernels() {
 		g, err := f.WithKernel(k)
 		if err != nil {
@@ -65,7 +65,7 @@ func compareKernels(tb rapid.TB, f *forest.Forest, rows []float64, counts ...int
 	}
 }
 
-var rowCounts = []int{0, 1, 2, 3, 4, 5, 15, 16, 17, 27, 28, 29, 63, 64, 65, 131}
+var rowCounts = []int{0, 1, 2, 3, 4, 5, 15, 16, 17, 19, 20, 21, 63, 64, 65, 131}
 
 func TestKernelsGiveTheBitsOfAWalk(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -92,7 +92,7 @@ func drawShape(t *rapid.T) shape {
 		sides:      rapid.Bool().Draw(t, "sides"),
 		sets:       rapid.Bool().Draw(t, "sets"),
 		ragged:     rapid.Bool().Draw(t, "ragged"),
-		splits:     rapid.OneOf(rapid.Just(0), rapid.IntRange(1, 70)).Draw(t, "splits"),
+		splits:     rapid.OneOf(rapid.Just(0), rapid.IntRange(1, 70), rapid.IntRange(71, 270)).Draw(t, "splits"),
 		seed:       rapid.Uint64().Draw(t, "seed"),
 	}
 }
@@ -119,7 +119,7 @@ func TestKernelsAtTheirEdges(t *testing.T) {
 		add("levels", n, func(s *shape) { s.depth, s.ragged = n, false })
 		add("ragged levels", n, func(s *shape) { s.depth = n })
 	}
-	for _, n := range []int{1, 2, 8, 16, 17, 29, 30, 31, 32, 33, 61, 62, 63, 64, 65, 120} {
+	for _, n := range []int{1, 2, 8, 16, 17, 29, 30, 31, 32, 33, 61, 62, 63, 64, 65, 126, 127, 128, 129, 254, 255, 256} {
 		add("splits", n, func(s *shape) { s.splits = n })
 	}
 	for name, s := range cases {
@@ -138,6 +138,8 @@ func TestKernelsByColumns(t *testing.T) {
 			if got := forest.NumColumns(f); got != n {
 				t.Fatalf("%d columns, want %d", got, n)
 			}
+			compareKernels(t, f, g.rows(131), rowCounts...)
+			f, g = shape{features: n, groups: 1, trees: 80, splits: 31, thresholds: 1, seed: uint64(n)}.forest(t)
 			compareKernels(t, f, g.rows(131), rowCounts...)
 		})
 	}
@@ -240,12 +242,12 @@ func TestKernelsInConcurrentUse(t *testing.T) {
 
 // FuzzKernels holds every kernel to a walk on forests and rows of any shape.
 func FuzzKernels(f *testing.F) {
-	f.Add(uint64(1), uint16(8), uint8(1), uint8(20), uint8(6), uint8(0), uint16(300), uint8(64), uint8(7))
-	f.Add(uint64(2), uint16(65), uint8(3), uint8(9), uint8(12), uint8(30), uint16(20), uint8(33), uint8(5))
-	f.Add(uint64(3), uint16(130), uint8(1), uint8(17), uint8(4), uint8(0), uint16(2), uint8(1), uint8(1))
-	f.Fuzz(func(t *testing.T, seed uint64, features uint16, groups, trees, depth, splits uint8, thresholds uint16, rows, flags uint8) {
+	f.Add(uint64(1), uint16(8), uint8(1), uint8(20), uint8(6), uint16(0), uint16(300), uint8(64), uint8(7))
+	f.Add(uint64(2), uint16(65), uint8(3), uint8(9), uint8(12), uint16(30), uint16(20), uint8(33), uint8(5))
+	f.Add(uint64(3), uint16(130), uint8(1), uint8(17), uint8(4), uint16(200), uint16(2), uint8(1), uint8(1))
+	f.Fuzz(func(t *testing.T, seed uint64, features uint16, groups, trees, depth uint8, splits, thresholds uint16, rows, flags uint8) {
 		s := shape{
-			features: 1 + int(features)%400, groups: 1 + int(groups)%5, trees: int(trees) % 80, depth: int(depth) % 40, splits: int(splits) % 80,
+			features: 1 + int(features)%400, groups: 1 + int(groups)%5, trees: int(trees) % 80, depth: int(depth) % 40, splits: int(splits) % 280,
 			thresholds: 1 + int(thresholds)%1100, sides: flags&1 != 0, sets: flags&2 != 0, ragged: flags&4 != 0, seed: seed,
 		}
 		made, g := s.forest(t)

@@ -2,28 +2,38 @@
 
 package forest
 
-// A tree of up to 64 leaves scores 64 rows by moving each to the leaf it ends in. Leaves are numbered from
+import "math"
+
+// A tree of up to 256 leaves scores 64 rows by moving each to the leaf it ends in. Leaves are numbered from
 // left to right, and a row begins at leaf 0. A split is reached by the rows that are at the leftmost leaf
 // below it when all splits above have been through; those that go right there move to the leftmost leaf
 // of its right child. A split costs six instructions for 64 rows, however deep or lopsided the tree.
 
-// leafwiseSplits is the mean number of splits up to which this is faster than blocks.
-const leafwiseSplits = 32
+const (
+	// maxLeafwise is how many leaves a byte numbers; smallLeafwise of them are looked up in one step.
+	maxLeafwise, smallLeafwise = 256, 64
+	// leafwiseSplits is the mean number of splits up to which this is faster than blocks.
+	leafwiseSplits = 32
+	// streamedSplits is the mean number of splits up to which this is faster than walking complete trees: it
+	// reads every split for each 64 rows, and beyond this forests do not stay in the cache.
+	streamedSplits = 128
+)
 
-// maxLeafwise is how many leaves one register looks up.
-const maxLeafwise = 64
-
-// A leafwiseForest holds trees of at most maxLeafwise leaves, in parts of at most treesPerCall.
-type leafwiseForest []leafwisePart
+// A leafwiseForest holds trees in parts of at most treesPerCall.
+type leafwiseForest struct {
+	// room is smallLeafwise or maxLeafwise: the number of leaves that each tree has room for.
+	room  int
+	parts []leafwisePart
+}
 
 type leafwisePart struct {
 	trees []leafwiseTree
 	tests []leafwiseTest // of all trees in turn, and one more so that there is a first
+	// leaves has of each tree the lowest bytes of its values, then the next, each in the forest's room.
+	leaves []uint8
 }
 
 type leafwiseTree struct {
-	// leaves are the values' bytes: the lowest byte of each leaf, then the next.
-	leaves [4][maxLeafwise]uint8
 	splits uint32
 	// sums is where the sums of the tree's group begin.
 	sums uint32
@@ -36,56 +46,86 @@ type leafwiseTest struct {
 	threshold, here, right [4]uint8
 }
 
-// newLeafwiseForest returns f's trees, or nil if one has more leaves.
-func newLeafwiseForest(f *Forest, tests *nodeTests) leafwiseForest {
-	var made leafwiseForest
+// newLeafwiseForest returns f's trees, or nil if one has more leaves than maxLeafwise.
+func newLeafwiseForest(f *Forest, tests *nodeTests) vectorBatch {
+	made := &leafwiseForest{room: smallLeafwise}
 	for i := range f.Trees {
-		t := &f.Trees[i]
-		if (len(t.Nodes)+1)/2 > maxLeafwise {
+		switch leaves := (len(f.Trees[i].Nodes) + 1) / 2; {
+		case leaves > maxLeafwise:
 			return nil
+		case leaves > smallLeafwise:
+			made.room = maxLeafwise
 		}
-		if i%treesPerCall == 0 {
-			made = append(made, leafwisePart{})
-		}
-		part := &made[len(made)-1]
-		tree := leafwiseTree{sums: uint32(t.Group * blockRows * 4)}
-		part.tests = tree.place(part.tests, tests, t, 0)
-		tree.splits = uint32(len(t.Nodes) / 2)
-		part.trees = append(part.trees, tree)
 	}
-	for i := range made {
-		made[i].tests = append(made[i].tests, leafwiseTest{})
+	perCall := treesPerCall * smallLeafwise / made.room // larger trees take longer
+	for first := 0; first < len(f.Trees); first += perCall {
+		made.add(tests, f.Trees[first:min(first+perCall, len(f.Trees))])
 	}
 	return made
 }
 
-// place appends the splits at and below a node, parents first, and numbers its leaves from splits on,
-// which counts the leaves placed before.
-func (tree *leafwiseTree) place(to []leafwiseTest, tests *nodeTests, t *Tree, node int32) []leafwiseTest {
-	n := &t.Nodes[node]
-	if n.Left == 0 {
-		setLeaf(&tree.leaves, int(tree.splits), float32(n.Leaf))
-		tree.splits++
-		return to
+// add makes a part of the trees.
+func (f *leafwiseForest) add(tests *nodeTests, trees []Tree) {
+	part := leafwisePart{leaves: make([]uint8, 4*f.room*len(trees))}
+	for i := range trees {
+		t := &trees[i]
+		p := leafwisePlacement{tests: tests, tree: t, room: f.room, leaves: part.leaves[4*f.room*i:], to: part.tests}
+		p.place(0)
+		part.tests = p.to
+		part.trees = append(part.trees, leafwiseTree{uint32(len(t.Nodes) / 2), uint32(t.Group * blockRows * 4)})
 	}
-	test, at := tests.of(t, n), len(to)
-	to = append(to, leafwiseTest{
+	part.tests = append(part.tests, leafwiseTest{})
+	f.parts = append(f.parts, part)
+}
+
+// A leafwisePlacement is a tree being laid out.
+type leafwisePlacement struct {
+	tests  *nodeTests
+	tree   *Tree
+	room   int
+	leaves []uint8
+	next   int // the number of the next leaf
+	to     []leafwiseTest
+}
+
+// place appends the splits at and below a node, parents first, and numbers its leaves.
+func (p *leafwisePlacement) place(node int32) {
+	n := &p.tree.Nodes[node]
+	if n.Left == 0 {
+		for i := range 4 {
+			p.leaves[i*p.room+p.next] = uint8(math.Float32bits(float32(n.Leaf)) >> (8 * i))
+		}
+		p.next++
+		return
+	}
+	test, at := p.tests.of(p.tree, n), len(p.to)
+	p.to = append(p.to, leafwiseTest{
 		offset:    uint32(test.column) * blockRows,
 		threshold: four(test.threshold),
-		here:      four(uint8(tree.splits)),
+		here:      four(uint8(p.next)),
 	})
-	to = tree.place(to, tests, t, n.Left)
-	to[at].right = four(uint8(tree.splits))
-	return tree.place(to, tests, t, n.Right)
+	p.place(n.Left)
+	p.to[at].right = four(uint8(p.next))
+	p.place(n.Right)
 }
 
-func (f leafwiseForest) addBlock(s *vectorScratch) {
-	for i := range f {
-		addLeafwiseAVX512(&s.sums[0], &s.columns[0], &f[i].trees[0], &f[i].tests[0], len(f[i].trees))
+func (f *leafwiseForest) addBlock(s *vectorScratch) {
+	for i := range f.parts {
+		p := &f.parts[i]
+		if f.room == smallLeafwise {
+			addLeafwiseAVX512(&s.sums[0], &s.columns[0], &p.trees[0], &p.tests[0], &p.leaves[0], len(p.trees))
+		} else {
+			addLargeLeafwiseAVX512(&s.sums[0], &s.columns[0], &p.trees[0], &p.tests[0], &p.leaves[0], len(p.trees))
+		}
 	}
 }
 
-// addLeafwiseAVX512 adds the leaves of n > 0 trees to the sums of 64 rows.
+// addLeafwiseAVX512 adds the leaves of n > 0 trees with room for smallLeafwise leaves to the sums of 64 rows.
 //
 //go:noescape
-func addLeafwiseAVX512(sums *float32, columns *byte, trees *leafwiseTree, tests *leafwiseTest, n int)
+func addLeafwiseAVX512(sums *float32, columns *byte, trees *leafwiseTree, tests *leafwiseTest, leaves *byte, n int)
+
+// addLargeLeafwiseAVX512 is addLeafwiseAVX512 for trees with room for maxLeafwise leaves.
+//
+//go:noescape
+func addLargeLeafwiseAVX512(sums *float32, columns *byte, trees *leafwiseTree, tests *leafwiseTest, leaves *byte, n int)

@@ -24,13 +24,17 @@ type matchedPair struct {
 }
 
 // A matchedForest is all trees in turn; a tree that pads it adds -0, which changes no sum.
-type matchedForest []matchedPair
+type matchedForest struct {
+	pairs []matchedPair
+	// wide says that a row has more than halfPermuted columns.
+	wide bool
+}
 
 // newMatchedForest returns f's trees, or nil if one has more leaves. The columns fit a byte.
-func newMatchedForest(f *Forest, tests *nodeTests) vectorSingle {
-	made := make(matchedForest, (len(f.Trees)+1)/2)
-	for i := range 2 * len(made) {
-		m := matchedTree{pair: &made[i/2], half: i % 2}
+func newMatchedForest(f *Forest, tests *nodeTests, wide bool) vectorSingle {
+	made := matchedForest{make([]matchedPair, (len(f.Trees)+1)/2), wide}
+	for i := range 2 * len(made.pairs) {
+		m := matchedTree{pair: &made.pairs[i/2], half: i % 2}
 		for k := range maxMatched {
 			m.pair.threshold[m.half][k] = neverRight
 			m.pair.want[m.half][k], m.pair.care[m.half][k] = unused, math.MaxUint32
@@ -72,15 +76,24 @@ func (m *matchedTree) place(tests *nodeTests, t *Tree, node int32, want, care ui
 
 func (f matchedForest) addRow(s *vectorScratch, sum float32) float32 {
 	const pairs = treesPerCall / 2
-	for first := 0; first < len(f); first += pairs {
-		n := min(pairs, len(f)-first)
-		sum = addMatchedAVX512(&s.leaves[2*first], &f[first], n, &s.columns[0], sum)
+	for first := 0; first < len(f.pairs); first += pairs {
+		n := min(pairs, len(f.pairs)-first)
+		if f.wide {
+			sum = addWideMatchedAVX512(&s.leaves[2*first], &f.pairs[first], n, &s.columns[0], sum)
+		} else {
+			sum = addMatchedAVX512(&s.leaves[2*first], &f.pairs[first], n, &s.columns[0], sum)
+		}
 	}
 	return sum
 }
 
-// addMatchedAVX512 writes the leaves of n > 0 pairs of trees for one row of maxPermuted bytes, and returns
+// addMatchedAVX512 writes the leaves of n > 0 pairs of trees for one row of halfPermuted bytes, and returns
 // sum plus each of them.
 //
 //go:noescape
 func addMatchedAVX512(leaves *float32, pairs *matchedPair, n int, row *byte, sum float32) float32
+
+// addWideMatchedAVX512 is addMatchedAVX512 for a row of maxPermuted bytes.
+//
+//go:noescape
+func addWideMatchedAVX512(leaves *float32, pairs *matchedPair, n int, row *byte, sum float32) float32

@@ -5,10 +5,8 @@ package forest
 import "math"
 
 const (
-	// maxPermuted is how many columns two registers hold, by which a single row is scored.
-	maxPermuted = 128
-	// maxExpanded is how many ranks of a single row two registers hold.
-	maxExpanded = 64
+	// expandColumns is how many ranks a register holds.
+	expandColumns = 32
 	// maxTabled is how many thresholds a rankTable holds.
 	maxTabled = 256
 	// missingRank stands for NaN among ranks.
@@ -30,25 +28,21 @@ type rankTable struct {
 }
 
 // An expandBlock makes 32 columns of a single row: from which rank, less how much, and their byte for
-// a missing value.
+// a missing value. Ranks have at least a column each, in order, so that 32 ranks from first on suffice.
 type expandBlock struct {
-	rank, below [32]uint16
-	missing     [32]uint8
+	rank, below [expandColumns]uint16
+	missing     [expandColumns]uint8
+	first       int
 }
 
-// init makes q for c, and reports whether single rows fit.
-func (q *vectorQuantiser) init(c *columns) bool {
-	q.columns = c
+func newVectorQuantiser(c *columns) vectorQuantiser {
+	q := vectorQuantiser{columns: c, expand: newExpandBlocks(c)}
 	for i := range c.ranked {
 		r := &c.ranked[i]
 		q.features = append(q.features, r.feature)
 		q.tables = append(q.tables, newRankTable(r.thresholds.floats()))
 	}
-	if c.count > maxPermuted || len(c.ranked) > maxExpanded {
-		return false
-	}
-	q.expand = newExpandBlocks(c)
-	return true
+	return q
 }
 
 func newRankTable(thresholds []float32) (t rankTable) {
@@ -66,18 +60,22 @@ func newRankTable(thresholds []float32) (t rankTable) {
 }
 
 func newExpandBlocks(c *columns) []expandBlock {
-	blocks := make([]expandBlock, (c.count+31)/32)
+	blocks := make([]expandBlock, (c.count+expandColumns-1)/expandColumns)
+	last := -1 // the block that has columns last
 	for i := range c.ranked {
 		for _, col := range c.ranked[i].columns {
-			b, k := &blocks[col.column/32], col.column%32
-			b.rank[k], b.below[k], b.missing[k] = uint16(i), uint16(col.below), col.missing
+			b, k := &blocks[col.column/expandColumns], col.column%expandColumns
+			if col.column/expandColumns > last {
+				last, b.first = col.column/expandColumns, i
+			}
+			b.rank[k], b.below[k], b.missing[k] = uint16(i-b.first), uint16(col.below), col.missing
 		}
 	}
 	return blocks
 }
 
-// quantiseRow writes the bytes of one row to dst, which is a multiple of 32 bytes long. Only rows for
-// which init returned true fit.
+// quantiseRow writes the bytes of one row to dst, which is a multiple of 32 bytes long. It keeps ranks, of
+// which there are expandColumns more than features.
 func (q *vectorQuantiser) quantiseRow(dst []byte, ranks []uint16, row []float64) {
 	c := q.columns
 	if len(q.tables) > 0 {
@@ -146,7 +144,7 @@ func rankRowAVX512(ranks *uint16, row *float64, features *int, n int, tables *ra
 //go:noescape
 func columnAVX512(column *byte, ranks *uint16, below uint16, missing uint8)
 
-// expandAVX512 writes n > 0 times 32 columns of one row whose maxExpanded ranks are side by side.
+// expandAVX512 writes n > 0 times 32 columns of one row whose ranks are side by side.
 //
 //go:noescape
 func expandAVX512(row *byte, ranks *uint16, blocks *expandBlock, n int)

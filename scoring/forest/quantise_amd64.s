@@ -92,14 +92,13 @@ TEXT ·expandAVX512(SB), NOSPLIT, $0-32
 	MOVQ       blocks+16(FP), SI
 	MOVQ       n+24(FP), CX
 	VPTERNLOGD $255, Z22, Z22, Z22
-	VMOVDQU64  (R8), Z20
-	VMOVDQU64  64(R8), Z21
 
 block:
+	MOVQ      160(SI), AX
 	VMOVDQU64 (SI), Z1
-	VPERMI2W  Z21, Z20, Z1
+	VPERMW    (R8)(AX*2), Z1, Z1
 	BYTES(64(SI), 128(SI), (DI))
-	ADDQ      $160, SI
+	ADDQ      $168, SI
 	ADDQ      $32, DI
 	DECQ      CX
 	JNZ       block

@@ -33,7 +33,11 @@ const (
 	entryLanes = 8
 	// maxForestPlaces is the most features that get the same places in every tree.
 	maxForestPlaces = 32
-	// tableTrees is how many trees one pass over a block of rows takes.
+	// tableRows is how many rows are looked up in a tree's entries while these are in the cache: with
+	// 256, most lines of 64 KiB serve several rows.
+	tableRows = 256
+	// tableTrees is how many trees one pass over up to 64 rows takes; more rows make it a quarter. It
+	// bounds a call in assembly, which nothing can interrupt.
 	tableTrees = 16
 )
 
@@ -89,14 +93,16 @@ const noPlace = maxSlots - 1
 type tableScratch struct {
 	// rows are the quantised rows, if the forest can be quantised, and 64 bytes more.
 	rows []byte
+	// columns are the same, in blocks of 64 rows, column by column.
+	columns []byte
 	// ways has a bit for each split of a tree, by slot: 1 if the row goes right. It is ordered by
 	// tree, then by row.
-	ways [tableTrees][blockRows]uint64
+	ways [tableTrees][tableRows]uint64
 	// phi has what a group's trees have added up to in each place, row by row, where all trees have the
 	// same places.
-	phi [blockRows * maxForestPlaces]float64
+	phi [tableRows * maxForestPlaces]float64
 	// sums has what one tree adds to each place.
-	sums [blockRows][maxSlots]float32
+	sums [tableRows][maxSlots]float32
 }
 
 // explain adds the contributions of all trees to dst.
@@ -104,21 +110,28 @@ func (p *patternTables) explain(f *Forest, dst, rows []float64) {
 	s := p.scratch.Get().(*tableScratch)
 	defer p.scratch.Put(s)
 	n, width := len(rows)/f.NumFeature, f.NumGroup*(f.NumFeature+1)
-	for first := 0; first < n; first += blockRows {
-		last := min(first+blockRows, n)
+	for first := 0; first < n; first += tableRows {
+		last := min(first+tableRows, n)
 		p.explainBlock(s, f, dst[first*width:last*width], rows[first*f.NumFeature:last*f.NumFeature])
 	}
 }
 
 func (p *patternTables) explainBlock(s *tableScratch, f *Forest, dst, rows []float64) {
 	n, width, stride := len(rows)/f.NumFeature, f.NumFeature+1, f.NumGroup*(f.NumFeature+1)
+	vector := p.vector
+	if f.Kernel() != KernelAVX512 {
+		vector = nil
+	}
 	p.quantise(s, f, rows)
+	if !vector.finds(&p.outcomes) {
+		p.transpose(s, n)
+	}
 	for first := 0; first < len(p.trees); {
 		group := p.trees[first].group
 		phi := s.phi[:n*p.places]
 		clear(phi)
 		for first < len(p.trees) && p.trees[first].group == group {
-			first = p.pass(s, f, rows, first, dst[group*width:])
+			first = p.pass(s, f, vector, rows, first, dst[group*width:])
 		}
 		if f.NumFeature <= maxForestPlaces {
 			for r := range n {

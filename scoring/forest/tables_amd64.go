@@ -84,21 +84,22 @@ func newTreeSources(t *patternTree) (lanes treeSources) {
 	return lanes
 }
 
-// find sets ways to those of n quantised rows in trees. It reports whether it could.
-func (v *vectorTables) find(ways *[tableTrees][blockRows]uint64, o *outcomes, first, trees int, rows []byte, n int) bool {
-	if o.columns == nil || o.columns.count > maxVectorColumns {
-		return false
-	}
+// finds reports whether find can find the ways; v may be nil.
+func (v *vectorTables) finds(o *outcomes) bool {
+	return v != nil && o.columns != nil && o.columns.count <= maxVectorColumns
+}
+
+// find sets s.ways to those of n quantised rows in trees.
+func (v *vectorTables) find(s *tableScratch, o *outcomes, first, trees, n int) {
 	stride := o.columns.stride
 	switch {
 	case stride <= 64:
-		findWays64(&ways[0], &o.tests[first], trees, &rows[0], stride, n)
+		findWays64(&s.ways[0], &o.tests[first], trees, &s.rows[0], stride, n)
 	case stride <= 128:
-		findWays128(&ways[0], &o.tests[first], trees, &rows[0], stride, n)
+		findWays128(&s.ways[0], &o.tests[first], trees, &s.rows[0], stride, n)
 	default:
-		findWays256(&ways[0], &o.tests[first], trees, &rows[0], stride, n)
+		findWays256(&s.ways[0], &o.tests[first], trees, &s.rows[0], stride, n)
 	}
-	return true
 }
 
 // add adds what trees contribute to s.phi.
@@ -129,39 +130,39 @@ func (v *vectorTables) sum(s *tableScratch, entries []entry, tree, at, n int) {
 // findWays64 sets ways[tree][row]; a row has up to 64 columns.
 //
 //go:noescape
-func findWays64(ways *[blockRows]uint64, tests *treeTests, trees int, rows *byte, stride, n int)
+func findWays64(ways *[tableRows]uint64, tests *treeTests, trees int, rows *byte, stride, n int)
 
 // findWays128 sets ways[tree][row]; a row has up to 128 columns.
 //
 //go:noescape
-func findWays128(ways *[blockRows]uint64, tests *treeTests, trees int, rows *byte, stride, n int)
+func findWays128(ways *[tableRows]uint64, tests *treeTests, trees int, rows *byte, stride, n int)
 
 // findWays256 sets ways[tree][row]; a row has up to 256 columns.
 //
 //go:noescape
-func findWays256(ways *[blockRows]uint64, tests *treeTests, trees int, rows *byte, stride, n int)
+func findWays256(ways *[tableRows]uint64, tests *treeTests, trees int, rows *byte, stride, n int)
 
 // addEntries8 adds each tree's sum of entries to phi[row], 8 numbers.
 //
 //go:noescape
-func addEntries8(phi *float64, ways *[blockRows]uint64, entries *entry, tree *lookupTree, trees, n int)
+func addEntries8(phi *float64, ways *[tableRows]uint64, entries *entry, tree *lookupTree, trees, n int)
 
 // addEntries16 adds each tree's sums of entries by place to phi[row], 16 numbers.
 //
 //go:noescape
-func addEntries16(phi *float64, ways *[blockRows]uint64, entries *entry, tree *lookupTree, sources *treeSources, trees, n int)
+func addEntries16(phi *float64, ways *[tableRows]uint64, entries *entry, tree *lookupTree, sources *treeSources, trees, n int)
 
 // addEntries32 adds each tree's sums of entries by place to phi[row], 32 numbers.
 //
 //go:noescape
-func addEntries32(phi *float64, ways *[blockRows]uint64, entries *entry, tree *lookupTree, sources *treeSources, trees, n int)
+func addEntries32(phi *float64, ways *[tableRows]uint64, entries *entry, tree *lookupTree, sources *treeSources, trees, n int)
 
 // sumEntries32 sets the first 32 of sums[row] to the tree's sums of entries by place.
 //
 //go:noescape
-func sumEntries32(sums *[maxSlots]float32, ways *[blockRows]uint64, entries *entry, tree *lookupTree, sources *treeSources, n int)
+func sumEntries32(sums *[maxSlots]float32, ways *[tableRows]uint64, entries *entry, tree *lookupTree, sources *treeSources, n int)
 
 // sumEntries64 sets all of sums[row].
 //
 //go:noescape
-func sumEntries64(sums *[maxSlots]float32, ways *[blockRows]uint64, entries *entry, tree *lookupTree, sources *treeSources, n int)
+func sumEntries64(sums *[maxSlots]float32, ways *[tableRows]uint64, entries *entry, tree *lookupTree, sources *treeSources, n int)

@@ -5,7 +5,7 @@
 // The arithmetic is that of tables_lookup.go: entries are added up in the same order.
 
 // The sizes of the Go types.
-#define SIZEOF_WAYS 512 // of one tree: 64 rows
+#define SIZEOF_WAYS 2048 // of one tree: 256 rows
 #define SIZEOF_TREE 216
 #define TREE_FIRST 128
 #define TREE_FLIPS 192
@@ -59,7 +59,7 @@
 	VADDPD    at(R10), Z12, Z12;  \
 	VMOVUPD   Z12, at(R10)
 
-// func addEntries8(phi *float64, ways *[blockRows]uint64, entries *entry, tree *lookupTree, trees, n int)
+// func addEntries8(phi *float64, ways *[tableRows]uint64, entries *entry, tree *lookupTree, trees, n int)
 TEXT ·addEntries8(SB), NOSPLIT, $128-48
 	MOVQ phi+0(FP), DI
 	MOVQ ways+8(FP), SI
@@ -104,7 +104,7 @@ four:
 	VZEROUPPER
 	RET
 
-// func addEntries16(phi *float64, ways *[blockRows]uint64, entries *entry, tree *lookupTree, sources *treeSources, trees, n int)
+// func addEntries16(phi *float64, ways *[tableRows]uint64, entries *entry, tree *lookupTree, sources *treeSources, trees, n int)
 TEXT ·addEntries16(SB), NOSPLIT, $128-56
 	MOVQ ways+8(FP), SI
 	MOVQ entries+16(FP), BX
@@ -153,7 +153,7 @@ four:
 	VZEROUPPER
 	RET
 
-// func addEntries32(phi *float64, ways *[blockRows]uint64, entries *entry, tree *lookupTree, sources *treeSources, trees, n int)
+// func addEntries32(phi *float64, ways *[tableRows]uint64, entries *entry, tree *lookupTree, sources *treeSources, trees, n int)
 TEXT ·addEntries32(SB), NOSPLIT, $128-56
 	MOVQ ways+8(FP), SI
 	MOVQ entries+16(FP), BX
@@ -210,7 +210,7 @@ four:
 	VZEROUPPER
 	RET
 
-// func sumEntries32(sums *[maxSlots]float32, ways *[blockRows]uint64, entries *entry, tree *lookupTree, sources *treeSources, n int)
+// func sumEntries32(sums *[maxSlots]float32, ways *[tableRows]uint64, entries *entry, tree *lookupTree, sources *treeSources, n int)
 TEXT ·sumEntries32(SB), NOSPLIT, $128-48
 	MOVQ sums+0(FP), R10
 	MOVQ ways+8(FP), R9
@@ -254,7 +254,7 @@ four:
 	VZEROUPPER
 	RET
 
-// func sumEntries64(sums *[maxSlots]float32, ways *[blockRows]uint64, entries *entry, tree *lookupTree, sources *treeSources, n int)
+// func sumEntries64(sums *[maxSlots]float32, ways *[tableRows]uint64, entries *entry, tree *lookupTree, sources *treeSources, n int)
 TEXT ·sumEntries64(SB), NOSPLIT, $128-48
 	MOVQ sums+0(FP), R10
 	MOVQ ways+8(FP), R9

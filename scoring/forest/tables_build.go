@@ -47,7 +47,9 @@ func newPatternTables(f *Forest) *patternTables {
 	p.outcomes = newOutcomes(f, padded)
 	p.vector = newVectorTables(p)
 	p.scratch.New = func() any {
-		return &tableScratch{rows: make([]byte, p.stride()*blockRows+strideUnit)}
+		size := p.stride() * tableRows
+		bytes := make([]byte, 2*size+strideUnit)
+		return &tableScratch{rows: bytes[size:], columns: bytes[:size]}
 	}
 	return p
 }

@@ -7,9 +7,9 @@ type vectorTables struct{}
 
 func newVectorTables(*patternTables) *vectorTables { return nil }
 
-func (*vectorTables) find(*[tableTrees][blockRows]uint64, *outcomes, int, int, []byte, int) bool {
-	return false
-}
+func (*vectorTables) finds(*outcomes) bool { return false }
+
+func (*vectorTables) find(*tableScratch, *outcomes, int, int, int) {}
 
 func (*vectorTables) add(*tableScratch, *patternTables, int, int, int) {}
 

@@ -138,12 +138,12 @@ func marginOf(f *forest.Forest, row []float64) float64 {
 	return margin
 }
 
-// The forests of drawForest have few trees; these have full ones, more than a pass takes, and rows of
-// every number of registers.
+// The forests of drawForest have few trees and rows; these have full trees, more than a pass takes of
+// both, and quantised rows of one register to more than four.
 func TestTablesOfFullTrees(t *testing.T) {
 	for _, features := range []int{1, 8, 9, 33, 100, 200} {
 		for depth := range 7 {
-			f, rows := balanced(t, 37, depth, features, 70)
+			f, rows := balanced(t, 37, depth, features, 330)
 			q, err := forest.Quadrature(f)
 			if err != nil {
 				t.Fatal(err)

@@ -3,7 +3,7 @@
 #include "textflag.h"
 
 // The sizes of the Go types.
-#define SIZEOF_WAYS 512 // of one tree: 64 rows
+#define SIZEOF_WAYS 2048 // of one tree: 256 rows
 #define SIZEOF_TESTS 192
 #define TESTS_THRESHOLD 128
 
@@ -39,7 +39,7 @@
 	ADDQ $SIZEOF_WAYS, DI;  \
 	ADDQ $SIZEOF_TESTS, DX
 
-// func findWays64(ways *[blockRows]uint64, tests *treeTests, trees int, rows *byte, stride, n int)
+// func findWays64(ways *[tableRows]uint64, tests *treeTests, trees int, rows *byte, stride, n int)
 TEXT ·findWays64(SB), NOSPLIT, $0-48
 	LOAD_FIND_ARGS
 
@@ -57,7 +57,7 @@ row:
 	VZEROUPPER
 	RET
 
-// func findWays128(ways *[blockRows]uint64, tests *treeTests, trees int, rows *byte, stride, n int)
+// func findWays128(ways *[tableRows]uint64, tests *treeTests, trees int, rows *byte, stride, n int)
 TEXT ·findWays128(SB), NOSPLIT, $0-48
 	LOAD_FIND_ARGS
 
@@ -77,7 +77,7 @@ row:
 	VZEROUPPER
 	RET
 
-// func findWays256(ways *[blockRows]uint64, tests *treeTests, trees int, rows *byte, stride, n int)
+// func findWays256(ways *[tableRows]uint64, tests *treeTests, trees int, rows *byte, stride, n int)
 TEXT ·findWays256(SB), NOSPLIT, $0-48
 	LOAD_FIND_ARGS
 
