@@ -9,11 +9,11 @@ import (
 // to dst (n x NumGroup x (NumFeature+1)), in margin units; the last value of each group is the bias,
 // the same for every row. A group's values add up to its margin, save for the rounding of the margin.
 //
-// These are the values of Lundberg's TreeSHAP and of XGBoost's and LightGBM's own, computed in float64. If no
-// tree is deeper than 6 they come from tables in float32, of at most 64 MiB, and are within 1e-6 of the
-// sum of what the trees contribute, sign aside. They depend
-// on the row alone, not on its neighbours. ContributionsTo does not allocate once its scratch memory
-// is pooled; it panics if the shapes do not fit or if [Forest.Explains] is false.
+// These are the values of Lundberg's TreeSHAP and of XGBoost's and LightGBM's own, computed in float64.
+// If no tree of an XGBoost model is deeper than 6, they come from tables in float32, of at most 64 MiB, and are within 1e-6 of
+// the sum of what the trees contribute, signs aside. They depend on the row alone, not on its neighbours
+// or on the kernel. ContributionsTo does not allocate once its scratch memory is pooled; it panics if the
+// shapes do not fit or if [Forest.Explains] is false.
 func (f *Forest) ContributionsTo(dst, rows []float64) {
 	if f.explainer == nil {
 		panic("forest: ContributionsTo of a forest without covers, or not made by New")

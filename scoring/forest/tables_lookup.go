@@ -2,8 +2,8 @@ package forest
 
 import "encoding/binary"
 
-// pass takes trees of one group, from the first on, and adds what they contribute to
-// s.phi, or to dst if each tree has places of its own. It returns the first tree after them.
+// pass takes trees of one group, from the first on, and adds what they contribute to s.phi, or to dst if
+// each tree has places of its own. It returns the first tree after them.
 func (p *patternTables) pass(s *tableScratch, f *Forest, vector *vectorTables, rows []float64, first int, dst []float64) (last int) {
 	n, stride := len(rows)/f.NumFeature, f.NumGroup*(f.NumFeature+1)
 	most := tableTrees
