@@ -39,6 +39,7 @@ class Peer:
 
 PEERS = (
     Peer("riskscorer", "riskscorer", ("score", "explain"), go=True),
+    Peer("riskscorer, pure Go", "riskscorer", ("score", "explain"), go=True, environment={"FOREST_KERNEL": "go"}),
     Peer("leaves", "leaves", ("score",), go=True),
     Peer("XGBoost", "xgboost", ("score", "explain")),
     Peer("LightGBM", "lightgbm", ("score", "explain")),

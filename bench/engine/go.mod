@@ -7,6 +7,9 @@ require (
 	github.com/trendbuy/riskscorer v0.0.0
 )
 
-require github.com/go-json-experiment/json v1.27.2 // indirect
+require (
+	github.com/go-json-experiment/json v1.27.2 // indirect
+	golang.org/x/sys v0.48.0 // indirect
+)
 
 replace github.com/trendbuy/riskscorer => ../..

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"text/tabwriter"
 	"time"
@@ -13,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/trendbuy/riskscorer/scoring/forest"
-	"github.com/trendbuy/riskscorer/scoring/forest/xgboost"
 )
 
 func newBenchCommand() *cobra.Command {
@@ -31,14 +29,15 @@ and on all, the time and memory to load, and how many orders a second one core d
 
 The rows are those of a CSV file as predict reads it (as many as are measured, repeated if there are fewer), or
 are drawn from the gaps between the model's own thresholds, 5% of the values missing.
-The plan is for the engine alone: parsing, Kafka and the network come on top.`,
+The plan is for the engine alone: parsing, Kafka and the network come on top. ` + kernelEnv + `=go compares with the
+kernel in pure Go.`,
 		Example: "  riskctl bench --model models/trendbuy_xgb_v1.0.0/model.ubj --seconds 20",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !(seconds > 0 && seconds <= 3600) {
 				return usage(errors.New("--seconds must be above 0 and at most 3600"))
 			}
-			load, err := modelLoader(model)
+			load, err := modelLoader(model, false)
 			if err != nil {
 				return err
 			}
@@ -56,27 +55,12 @@ The plan is for the engine alone: parsing, Kafka and the network come on top.`,
 			return dependency(report.print(cmd.OutOrStdout()))
 		},
 	}
-	cmd.Flags().StringVar(&model, "model", "", "model file: XGBoost JSON or UBJSON")
+	cmd.Flags().StringVar(&model, "model", "", "model file: XGBoost JSON or UBJSON, or LightGBM text")
 	cmd.Flags().StringVar(&rows, "rows", "", "CSV file of rows; without it, rows are drawn from the model's thresholds")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.Flags().Float64Var(&seconds, "seconds", 10, "time to measure for, loading aside; slow models take longer")
 	required(cmd, "model")
 	return cmd
-}
-
-// modelLoader reads a model file and returns what makes a forest of it, as often as it is called.
-func modelLoader(name string) (func() (*forest.Forest, error), error) {
-	data, err := os.ReadFile(name) // #nosec G304 -- the user names the file
-	if err != nil {
-		return nil, dependency(err)
-	}
-	return func() (*forest.Forest, error) {
-		f, err := xgboost.Load(data, xgboost.Options{})
-		if err != nil {
-			return nil, notHeld(fmt.Errorf("load %s: %w", name, err))
-		}
-		return f, nil
-	}, nil
 }
 
 // benchMatrix returns the rows to measure with: those of the CSV file, or drawn from the forest where name is empty.

@@ -136,7 +136,7 @@ func TestBenchRefusesWithAReason(t *testing.T) {
 
 // TestDrawnRowsTakeBothSidesOfEverySplit tries drawn rows on the thresholds: each gap is visited, some values are missing.
 func TestDrawnRowsTakeBothSidesOfEverySplit(t *testing.T) {
-	load, err := modelLoader(goldens + "/onehot/model.ubj")
+	load, err := modelLoader(goldens+"/onehot/model.ubj", false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/trendbuy/riskscorer/scoring/bundle"
+	"github.com/trendbuy/riskscorer/scoring/forest"
 )
 
 func newPredictCommand() *cobra.Command {
@@ -28,13 +29,13 @@ name, or by code where the model has no names. Out come margin and prediction (m
 		Example: "  riskctl predict --model model.ubj --input rows.csv --contributions --output out.csv",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			data, err := os.ReadFile(model) // #nosec G304 -- the user names the file
+			load, err := modelLoader(model, allTrees)
 			if err != nil {
-				return dependency(err)
+				return err
 			}
-			f, err := bundle.LoadModel(data, allTrees)
+			f, err := load()
 			if err != nil {
-				return notHeld(fmt.Errorf("load %s: %w", model, err))
+				return err
 			}
 			if contributions && !f.Explains() {
 				return notHeld(errors.New("--contributions: the model file has no covers, or its leaves are linear, so nothing can be explained"))
@@ -61,6 +62,31 @@ name, or by code where the model has no names. Out come margin and prediction (m
 	cmd.Flags().BoolVar(&allTrees, "all-trees", false, "use every tree, as XGBoost's Booster.predict does, instead of the best iteration")
 	required(cmd, "model")
 	return cmd
+}
+
+// kernelEnv chooses the kernel of forests, for comparisons: reference, go or avx512. All have the same bits.
+const kernelEnv = "FOREST_KERNEL"
+
+// modelLoader reads a model file and returns what makes a forest of it, as often as it is called.
+func modelLoader(name string, allTrees bool) (func() (*forest.Forest, error), error) {
+	data, err := os.ReadFile(name) // #nosec G304 -- the user names the file
+	if err != nil {
+		return nil, dependency(err)
+	}
+	return func() (*forest.Forest, error) {
+		f, err := bundle.LoadModel(data, allTrees)
+		if err != nil {
+			return nil, notHeld(fmt.Errorf("load %s: %w", name, err))
+		}
+		kernel := os.Getenv(kernelEnv)
+		if kernel == "" {
+			return f, nil
+		}
+		if f, err = f.WithKernel(forest.Kernel(kernel)); err != nil {
+			return nil, usage(fmt.Errorf("%s: %w", kernelEnv, err))
+		}
+		return f, nil
+	}, nil
 }
 
 // source is an input with its progress: a bar on a terminal, once the work has taken a second.

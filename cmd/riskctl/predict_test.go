@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/trendbuy/riskscorer/scoring/forest"
 )
 
 const (
@@ -181,5 +183,21 @@ func TestPredictRefusesWithAReason(t *testing.T) {
 	}
 	if code, _, stderr := riskctl(t, "predict", "--model", "main.go"); code != 1 || !strings.Contains(stderr, "load main.go") {
 		t.Errorf("a model that is none: exit code %d, says %q", code, stderr)
+	}
+}
+
+// TestPredictByEveryKernel: the environment chooses the kernel, and no bit of the output depends on it.
+func TestPredictByEveryKernel(t *testing.T) {
+	model, rows := goldens+"/onehot/model.ubj", goldens+"/onehot/rows.csv"
+	_, want, _ := riskctl(t, "predict", "--model", model, "--input", rows, "--contributions")
+	for _, kernel := range forest.Kernels() {
+		t.Setenv(kernelEnv, string(kernel))
+		if code, got, stderr := riskctl(t, "predict", "--model", model, "--input", rows, "--contributions"); code != 0 || got != want {
+			t.Errorf("kernel %s: exit code %d (%s), or other numbers", kernel, code, stderr)
+		}
+	}
+	t.Setenv(kernelEnv, "abacus")
+	if code, _, stderr := riskctl(t, "predict", "--model", model, "--input", rows); code != 2 || !strings.Contains(stderr, kernelEnv) {
+		t.Errorf("an unknown kernel: exit code %d, %s", code, stderr)
 	}
 }

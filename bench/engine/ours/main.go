@@ -19,6 +19,7 @@ import (
 
 	"github.com/dmitryikh/leaves"
 
+	"github.com/trendbuy/riskscorer/scoring/forest"
 	"github.com/trendbuy/riskscorer/scoring/forest/xgboost"
 )
 
@@ -98,6 +99,11 @@ func loadForest(path string) (*engine, error) {
 	f, err := xgboost.Load(data, xgboost.Options{})
 	if err != nil {
 		return nil, err
+	}
+	if kernel := os.Getenv("FOREST_KERNEL"); kernel != "" {
+		if f, err = f.WithKernel(forest.Kernel(kernel)); err != nil {
+			return nil, err
+		}
 	}
 	return &engine{features: f.NumFeature, version: f.ID() + " " + runtime.Version(), works: map[string]work{
 		"score":   {width: 1, told: 1, call: f.MarginsTo},
