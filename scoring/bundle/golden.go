@@ -82,10 +82,11 @@ func verifyGolden(data []byte, m *Manifest, f *forest.Forest) (Parity, error) {
 		f.PredictionsTo(score[:], margin[:])
 		parity.MaxMargin = max(parity.MaxMargin, relative(margin[0], g.Margin))
 		parity.MaxScore = max(parity.MaxScore, math.Abs(score[0]-g.Score))
-		if parity.MaxMargin > m.Golden.MarginTolerance {
+		// Negated, so that a NaN, which compares false with everything, fails too.
+		if !(parity.MaxMargin <= m.Golden.MarginTolerance) {
 			return parity, fmt.Errorf("row %d: margin %v, the training library says %v", i+1, margin[0], g.Margin)
 		}
-		if parity.MaxScore > scoreTolerance {
+		if !(parity.MaxScore <= scoreTolerance) {
 			return parity, fmt.Errorf("row %d: score %v, the training library says %v", i+1, score[0], g.Score)
 		}
 		if !f.Explains() {
@@ -94,7 +95,7 @@ func verifyGolden(data []byte, m *Manifest, f *forest.Forest) (Parity, error) {
 		f.ContributionsTo(contributions, row)
 		feature, difference := worstContribution(contributions, g.Contributions)
 		parity.MaxContribution = max(parity.MaxContribution, difference)
-		if difference > m.Golden.ContributionTolerance {
+		if !(difference <= m.Golden.ContributionTolerance) {
 			return parity, fmt.Errorf("row %d: contribution %d is %v, the training library says %v",
 				i+1, feature, contributions[feature], g.Contributions[feature])
 		}
@@ -115,8 +116,11 @@ func worstContribution(got, want []float64) (feature int, difference float64) {
 		sum += math.Abs(phi)
 	}
 	for i := range want {
-		// The negation catches a NaN, which compares false with everything.
-		if d := math.Abs(got[i]-want[i]) / max(1, sum); !(d <= difference) {
+		d := math.Abs(got[i]-want[i]) / max(1, sum)
+		if math.IsNaN(d) {
+			return i, d
+		}
+		if d > difference {
 			feature, difference = i, d
 		}
 	}
