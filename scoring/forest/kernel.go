@@ -85,7 +85,7 @@ type program struct {
 type segment interface {
 	// addOne adds the leaves of the first row of s.rows to s.sums.
 	addOne(s *scratch)
-	// addBlock adds the leaves of the first n rows. It may go through up to 3 rows more.
+	// addBlock adds the leaves of the first n rows. It may go through up to narrowInterleave-1 rows more.
 	addBlock(s *scratch, n int)
 }
 
