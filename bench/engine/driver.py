@@ -110,10 +110,10 @@ class Results:
     failures: dict = field(default_factory=dict)  # (label, model, work or "") -> reason
 
 
-def measure(model: Model, folder: Path, work: Path, arguments, results: Results) -> None:
+def measure(model: Model, peers: list[Peer], folder: Path, work: Path, arguments, results: Results) -> None:
     children: dict[str, Child] = {}
     try:
-        for peer in PEERS:
+        for peer in peers:
             say(f"{model.name}: loading {peer.label}")
             try:
                 children[peer.label] = Child(peer, folder, work, arguments.core)
@@ -192,20 +192,25 @@ def main() -> None:
     last = max(os.sched_getaffinity(0))
     parser.add_argument("--core", type=int, default=last, help="core that the children share (default the last)")
     parser.add_argument("--models", default="ABC", help="models to measure (default ABC)")
+    names = [peer.name for peer in PEERS]
+    parser.add_argument("--peers", default=",".join(dict.fromkeys(names)), help="engines to measure, with commas (default all)")
     arguments = parser.parse_args()
+    peers = [peer for peer in PEERS if peer.name in arguments.peers.split(",")]
     if arguments.rounds < 1 or arguments.slice <= 0 or not set(arguments.models) <= {m.name for m in MODELS}:
         parser.error("--rounds and --slice must be positive, --models some of ABC")
+    if not {"riskscorer", "xgboost"} <= set(arguments.peers.split(",")) <= set(names):
+        parser.error(f"--peers must be some of {', '.join(dict.fromkeys(names))}, riskscorer and xgboost among them")
     results, load = Results(), os.getloadavg()[0]
     models = [model for model in MODELS if model.name in arguments.models]
     for model in models:
         say(f"{model.name}: making {model.text}")
         folder = arguments.work.resolve() / model.name
         make(model, folder)
-        measure(model, folder, arguments.work, arguments, results)
-    settings = {name: getattr(arguments, name) for name in ("rounds", "slice", "models")}
+        measure(model, peers, folder, arguments.work, arguments, results)
+    settings = {name: getattr(arguments, name) for name in ("rounds", "slice", "models", "peers")}
     changed = " ".join(f"--{name} {value}" for name, value in settings.items() if value != parser.get_default(name))
     command = f"make bench-engine ARGS='{changed}'" if changed else "make bench-engine"
-    report.write(arguments.docs, command, models, PEERS, CASES, arguments, load, results)
+    report.write(arguments.docs, command, models, peers, CASES, arguments, load, results)
     say("")
     print(f"\nwritten: {arguments.docs.resolve()}/benchmarks.md, benchmarks-engine.svg", file=sys.stderr)
 
