@@ -41,7 +41,9 @@ func categoricalStump(r *rand.Rand, codes int) forest.Tree {
 			set = append([]uint32{uint32(c)}, set...)
 		}
 	}
-	leaf := func() forest.Node { return forest.Node{Set: -1, Leaf: float64(r.Float32() - 0.5), Cover: forest.NoCover} }
+	leaf := func() forest.Node {
+		return forest.Node{Set: -1, Leaf: float64(r.Float32() - 0.5), Cover: forest.NoCover}
+	}
 	split := forest.Node{Feature: int32(r.IntN(2)), Left: 1, Right: 2, DefaultLeft: r.IntN(2) == 0, Cover: forest.NoCover}
 	return forest.Tree{Sets: [][]uint32{set}, Nodes: []forest.Node{split, leaf(), leaf()}}
 }

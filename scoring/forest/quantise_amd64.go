@@ -65,7 +65,11 @@ func newRankTable(thresholds []float32) (t rankTable) {
 }
 
 func newExpandBlocks(c *columns) []expandBlock {
-	blocks := make([]expandBlock, (c.count+expandColumns-1)/expandColumns)
+	ranked := 0 // the columns of ranks come first
+	for i := range c.ranked {
+		ranked += len(c.ranked[i].columns)
+	}
+	blocks := make([]expandBlock, (ranked+expandColumns-1)/expandColumns)
 	last := -1 // the block that has columns last
 	for i := range c.ranked {
 		for _, col := range c.ranked[i].columns {
