@@ -7,6 +7,7 @@ package lightgbm
 import (
 	"fmt"
 	"strings"
+	"unsafe"
 
 	"github.com/trendbuy/riskscorer/scoring/forest"
 )
@@ -56,7 +57,7 @@ func Load(data []byte, o Options) (*forest.Forest, error) {
 	if len(data) > limit {
 		return nil, problem("it has %d bytes; at most %d are read", len(data), limit)
 	}
-	description, err := readModel(&lines{rest: string(data)})
+	description, err := readModel(&lines{rest: unsafe.String(unsafe.SliceData(data), len(data))}) // not a copy: nothing keeps a part of it
 	if err != nil {
 		return nil, err
 	}

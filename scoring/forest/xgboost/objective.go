@@ -78,7 +78,7 @@ func groups(params value, f *forest.Forest) (int, error) {
 // clampsProbability reports whether the XGBoost that wrote the file keeps the base probability away from 0
 // and 1, as it does from 3.2 on.
 func clampsProbability(root value) (bool, error) {
-	version, err := root.integers("version", 0, math.MaxInt32)
+	version, err := root.integers("version", maxValues, 0, math.MaxInt32)
 	if err != nil {
 		return false, err
 	}
