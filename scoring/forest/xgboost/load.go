@@ -11,8 +11,8 @@ import (
 	"github.com/trendbuy/riskscorer/scoring/forest"
 )
 
-// DefaultMaxBytes bounds a model file where Options does not.
-const DefaultMaxBytes = 64 << 20
+// DefaultMaxBytes bounds a model file where Options does not: 5,000 complete trees of depth 10 take 335 MiB.
+const DefaultMaxBytes = 512 << 20
 
 // Options say how a model file is read. The zero value reads it as XGBoost's scikit-learn classes do.
 type Options struct {
@@ -20,6 +20,8 @@ type Options struct {
 	AllTrees bool
 	// MaxBytes bounds the file; 0 means DefaultMaxBytes.
 	MaxBytes int
+	// Forest bounds and watches how the forest is made. Load counts the file's own bytes into what is held.
+	Forest forest.Options
 }
 
 // A FileError says what is wrong with a model file: that it is broken, beyond a bound, or of a kind
@@ -29,6 +31,9 @@ type FileError struct {
 	Path string
 	// Problem is a sentence for the person who has the file.
 	Problem string
+	// Err is the cause where the forest could not be made: a *[forest.InvalidError], a *[forest.MemoryError], or
+	// what Progress returned; else nil.
+	Err error
 }
 
 // Error returns the path and the problem.
@@ -38,6 +43,9 @@ func (e *FileError) Error() string {
 	}
 	return "xgboost model: " + e.Path + ": " + e.Problem
 }
+
+// Unwrap returns the cause, if there is one.
+func (e *FileError) Unwrap() error { return e.Err }
 
 // Load reads a model that XGBoost's save_model wrote, telling JSON from UBJSON by its first bytes. Every
 // error is a *[FileError]. The forest does not share memory with data.
@@ -53,6 +61,7 @@ func Load(data []byte, o Options) (*forest.Forest, error) {
 	if err != nil {
 		return nil, err
 	}
+	o.Forest.Held += int64(len(data))
 	raw, err := decode(data)
 	if err != nil {
 		return nil, err
@@ -61,9 +70,9 @@ func Load(data []byte, o Options) (*forest.Forest, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := forest.New(*description)
+	f, err := forest.NewWith(*description, o.Forest)
 	if err != nil {
-		return nil, &FileError{Problem: strings.TrimPrefix(err.Error(), "forest: ")}
+		return nil, &FileError{Problem: strings.TrimPrefix(err.Error(), "forest: "), Err: err}
 	}
 	return f, nil
 }

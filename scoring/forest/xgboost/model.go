@@ -35,7 +35,7 @@ func readModel(root value, o Options) (*forest.Forest, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := readTrees(booster, keep, f); err != nil {
+	if err := readTrees(booster, keep, f, o.Forest); err != nil {
 		return nil, err
 	}
 	if err := weigh(f.Trees, booster, weights); err != nil {

@@ -17,7 +17,7 @@ const (
 const maxCodes = 1 << 22
 
 // readTrees reads the first keep trees.
-func readTrees(booster value, keep int, f *forest.Forest) error {
+func readTrees(booster value, keep int, f *forest.Forest, o forest.Options) error {
 	list, err := booster.get("trees")
 	if err != nil {
 		return err
@@ -32,6 +32,14 @@ func readTrees(booster value, keep int, f *forest.Forest) error {
 	}
 	if len(groups) != len(trees) {
 		return booster.errorf("tree_info names %d trees of %d", len(groups), len(trees))
+	}
+	nodes := 0
+	for _, tree := range trees[:keep] {
+		left, _ := tree.find("left_children")
+		nodes += left.length()
+	}
+	if err := o.Fits(keep, nodes); err != nil {
+		return &FileError{Path: list.path, Problem: err.Error(), Err: err}
 	}
 	f.Trees = make([]forest.Tree, keep)
 	var c columns
