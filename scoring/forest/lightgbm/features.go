@@ -70,9 +70,12 @@ func readTrailer(in *lines) (t trailer, err error) {
 			parameters = line == "parameters:"
 		case parameters && strings.HasPrefix(line, "[categorical_feature:"):
 			list := strings.TrimSuffix(strings.TrimPrefix(line, "[categorical_feature:"), "]")
+			if n := strings.Count(list, ",") + 1; n > forest.MaxFeatures {
+				return t, &FileError{Line: in.number, Tree: -1, Problem: fmt.Sprintf("categorical_feature: it has %d features", n)}
+			}
 			for word := range strings.SplitSeq(list, ",") {
 				// Names in place of numbers, as of a configuration file, are told from the trees alone.
-				if feature, err := strconv.Atoi(strings.TrimSpace(word)); err == nil && len(t.categorical) < forest.MaxFeatures {
+				if feature, err := strconv.Atoi(strings.TrimSpace(word)); err == nil {
 					t.categorical = append(t.categorical, feature)
 				}
 			}

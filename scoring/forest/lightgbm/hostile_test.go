@@ -154,7 +154,7 @@ func TestBrokenModels(t *testing.T) {
 		{"trees an iteration", "num_tree_per_iteration=1", "num_tree_per_iteration=3", "3 trees an iteration for 1 classes"},
 		{"iterations", "num_class=1\nnum_tree_per_iteration=1\nlabel_index=0\nmax_feature_idx=1\nobjective=binary sigmoid:2", "num_class=2\nnum_tree_per_iteration=2\nmax_feature_idx=1\nobjective=multiclass num_class:2", "3 trees are no iterations of 2"},
 		{"objective", "objective=binary sigmoid:2", "objective=survival", `"survival" are not known`},
-		{"objective empty", "objective=binary sigmoid:2", "objective=", "objective: it is empty"},
+		{"objective empty", "objective=binary sigmoid:2", "objective=", "objective: it has 0 words"},
 		{"no objective", "objective=binary sigmoid:2\n", "", ""},
 		{"objective's word", "binary sigmoid:2", "binary sqrt", `"sqrt" is unknown`},
 		{"objective's classes", "binary sigmoid:2", "binary num_class:2", "num_class"},

@@ -102,10 +102,11 @@ func readObjective(header *section, f *forest.Forest) error {
 		f.Objective = "custom"
 		return nil
 	}
-	words := strings.Fields(line.text)
-	if len(words) == 0 {
-		return header.errorf(key, "it is empty")
+	const most = 16 // words; LightGBM writes 3
+	if n := countWords(line.text); n == 0 || n > most {
+		return header.errorf(key, "it has %d words, not 1 to %d", n, most)
 	}
+	words := strings.Fields(line.text)
 	f.Objective = strings.Clone(words[0])
 	if f.Link, ok = linkOf(f.Objective); !ok {
 		return header.errorf(key, "predictions of the objective %s are not known here; use binary, regression, multiclass or one like them", quote(f.Objective))

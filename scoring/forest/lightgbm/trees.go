@@ -21,6 +21,9 @@ const (
 // missingKinds are the kinds of missing values by their number in decision_type.
 var missingKinds = [...]forest.Missing{forest.MissingNone, forest.MissingZero, forest.MissingNaN}
 
+// maxTrees bounds the trees of a file, which take more memory than a few bytes of text each.
+const maxTrees = 1 << 17
+
 // countNodes returns how many trees and nodes a text has, by the numbers of leaves that it claims as far as
 // its bytes can hold them. It reads nothing else.
 func countNodes(text string) (trees, nodes int) {
@@ -55,6 +58,9 @@ func readTrees(in *lines, next string, f *forest.Forest) error {
 		s.tree, s.line = i, in.number
 		if next[len(treeBegins):] != strconv.Itoa(i) {
 			return &FileError{Line: in.number, Tree: i, Problem: "Tree does not follow the tree before it"}
+		}
+		if i == maxTrees {
+			return &FileError{Line: in.number, Tree: i, Problem: fmt.Sprintf("there are more than %d trees", maxTrees)}
 		}
 		var err error
 		if next, err = s.read(in); err != nil {
