@@ -31,7 +31,7 @@ type explainer struct {
 	quadrature *quadrature    // where there are no tables
 }
 
-func newExplainer(f *Forest, progress func(part float64) error) (e *explainer, err error) {
+func newExplainer(f *Forest, progress *Progress) (e *explainer, err error) {
 	e = &explainer{bias: f.bias()}
 	if e.tables, err = newPatternTables(f, progress); err == nil && e.tables == nil {
 		e.quadrature, err = newQuadrature(f)

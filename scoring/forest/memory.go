@@ -11,9 +11,8 @@ type Options struct {
 	MaxMemory int64
 	// Held is what the caller holds meanwhile and MaxMemory is to cover too: the bytes of the model file, say.
 	Held int64
-	// Progress, if it is not nil, is called once a second, from the goroutine that called, with the part of the
-	// work that is done, from 0 to 1. If it returns an error, that ends the work and is what NewWith wraps.
-	Progress func(part float64) error
+	// Progress, if it is not nil, hears how far the work is, and can end it.
+	Progress *Progress
 }
 
 // A MemoryError says that a forest takes more memory than its [Options] allow. Need is a lower bound where the

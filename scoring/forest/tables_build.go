@@ -13,16 +13,16 @@ import (
 // tableWorkers is how many trees are built at a time.
 const tableWorkers = 2
 
-// progressInterval is how often the caller of New hears of its progress, if it wants to.
-const progressInterval = time.Second
+// fillCheck is how often the progress of the workers is looked at.
+const fillCheck = 50 * time.Millisecond
 
 // maxTableLeaf bounds a tree's leaves, so that no sum of their contributions is beyond float32.
 const maxTableLeaf = 1e36
 
 // newPatternTables returns the tables of f, or nil for a forest that they do not suit: that depends on
 // the trees alone. The bits of the entries do not depend on the number of workers or CPUs. The error is that of
-// progress; see [Options].
-func newPatternTables(f *Forest, progress func(part float64) error) (*patternTables, error) {
+// progress.
+func newPatternTables(f *Forest, progress *Progress) (*patternTables, error) {
 	if !f.plain() {
 		return nil, nil
 	}
@@ -82,7 +82,7 @@ func treesByGroup(f *Forest) []int {
 }
 
 // fill computes the entries of all trees, each in its own place. All workers have ended when it returns.
-func (p *patternTables) fill(padded []*paddedTree, progress func(part float64) error) error {
+func (p *patternTables) fill(padded []*paddedTree, progress *Progress) error {
 	var next atomic.Int64
 	var workers sync.WaitGroup
 	for range tableWorkers {
@@ -92,25 +92,20 @@ func (p *patternTables) fill(padded []*paddedTree, progress func(part float64) e
 			}
 		})
 	}
-	if progress == nil {
-		workers.Wait()
-		return nil
-	}
 	done := make(chan struct{})
 	go func() { workers.Wait(); close(done) }()
-	tick := time.NewTicker(progressInterval)
+	tick := time.NewTicker(fillCheck)
 	defer tick.Stop()
 	for {
+		if err := progress.made(int(min(next.Load(), int64(len(padded)))), len(padded)); err != nil {
+			next.Store(int64(len(padded))) // there is nothing left to take
+			<-done
+			return err
+		}
 		select {
 		case <-done:
 			return nil
 		case <-tick.C:
-			part := float64(min(next.Load(), int64(len(padded)))) / float64(len(padded))
-			if err := progress(part); err != nil {
-				next.Store(int64(len(padded))) // there is nothing left to take
-				<-done
-				return err
-			}
 		}
 	}
 }

@@ -71,7 +71,7 @@ func Load(data []byte, o Options) (*forest.Forest, error) {
 	if err := o.Forest.Fits(countNodes(text)); err != nil {
 		return nil, &FileError{Tree: -1, Problem: err.Error(), Err: err}
 	}
-	description, err := readModel(&lines{rest: text})
+	description, err := readModel(&lines{rest: text}, o.Forest.Progress)
 	if err != nil {
 		return nil, err
 	}

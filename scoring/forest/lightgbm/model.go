@@ -8,7 +8,7 @@ import (
 )
 
 // readModel reads the file's header, trees and trailer into the description of a forest.
-func readModel(in *lines) (*forest.Forest, error) {
+func readModel(in *lines, progress *forest.Progress) (*forest.Forest, error) {
 	if first, _ := in.next(); first != "tree" {
 		return nil, problem("it does not begin with the line tree, as a model text of LightGBM does; save the model with Booster.save_model(\"model.txt\")")
 	}
@@ -24,7 +24,7 @@ func readModel(in *lines) (*forest.Forest, error) {
 	if err := readFeatures(header, f); err != nil {
 		return nil, err
 	}
-	if err := readTrees(in, next, f); err != nil {
+	if err := readTrees(in, next, f, progress); err != nil {
 		return nil, err
 	}
 	if err := checkTreeCount(header, len(f.Trees), f); err != nil {

@@ -49,7 +49,8 @@ func countNodes(text string) (trees, nodes int) {
 
 // readTrees reads the trees, the first of which begins with the line next; tree k adds to group k modulo the
 // number of groups.
-func readTrees(in *lines, next string, f *forest.Forest) error {
+func readTrees(in *lines, next string, f *forest.Forest, progress *forest.Progress) error {
+	size := len(in.rest)
 	var c columns
 	codes := 0
 	for next != treesEnd {
@@ -61,6 +62,9 @@ func readTrees(in *lines, next string, f *forest.Forest) error {
 		}
 		if i == maxTrees {
 			return &FileError{Line: in.number, Tree: i, Problem: fmt.Sprintf("there are more than %d trees", maxTrees)}
+		}
+		if err := progress.Read(size-len(in.rest), size); err != nil {
+			return &FileError{Line: in.number, Tree: i, Problem: err.Error(), Err: err}
 		}
 		var err error
 		if next, err = s.read(in); err != nil {

@@ -47,6 +47,9 @@ func readTrees(booster value, keep int, f *forest.Forest, o forest.Options) erro
 		if id, ok := trees[i].find("id"); ok && id.raw != float64(i) {
 			return id.errorf("it is not %d, the tree's place", i)
 		}
+		if err := o.Progress.Read(i, keep); err != nil {
+			return &FileError{Path: trees[i].path, Problem: err.Error(), Err: err}
+		}
 		if err := c.read(trees[i]); err != nil {
 			return err
 		}
