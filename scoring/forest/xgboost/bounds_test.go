@@ -105,6 +105,27 @@ func TestHostileFilesCostLittle(t *testing.T) {
 	}
 }
 
+// TestLargeModelsLoadWithinSixTimesTheirSize loads the trees of a model without covers, whose explanations have a bound
+// of their own.
+func TestLargeModelsLoadWithinSixTimesTheirSize(t *testing.T) {
+	model := largeModel{trees: 500, depth: 10, features: 28, lie: func(_ int, t *largeTree) { t.cover = nil }}
+	data := model.encode()
+	peak, err := peakHeap(func() error {
+		f, err := xgboost.Load(data, xgboost.Options{})
+		if err == nil && (len(f.Trees) != model.trees || len(f.Trees[0].Nodes) != 2047) {
+			t.Errorf("%d trees, the first of %d nodes", len(f.Trees), len(f.Trees[0].Nodes))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if peak += int64(len(data)); peak > 6*int64(len(data)) {
+		t.Errorf("it takes %d MiB to load a file of %d", peak>>20, len(data)>>20)
+	}
+	t.Logf("%.1f times", float64(peak)/float64(len(data)))
+}
+
 // peakHeap calls f and returns the most that the heap held meanwhile, beside what it held before, as sampled.
 func peakHeap(f func() error) (int64, error) {
 	live := func() int64 {

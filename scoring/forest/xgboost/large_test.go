@@ -158,7 +158,9 @@ func (w *ubjWriter) tree(id int, t *largeTree, nodes, features int) {
 	w.floats("split_conditions", t.condition)
 	w.integers("split_indices", t.feature)
 	w.bytes("split_type", make([]byte, len(t.left)))
-	w.floats("sum_hessian", t.cover)
+	if t.cover != nil {
+		w.floats("sum_hessian", t.cover)
+	}
 	w.open("tree_param").text("num_deleted", "0").text("num_feature", strconv.Itoa(features)).
 		text("num_nodes", strconv.Itoa(nodes)).text("size_leaf_vector", "1").close()
 	w.close()
