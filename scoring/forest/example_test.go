@@ -34,8 +34,7 @@ func Example_load() {
 		fmt.Println(err)
 	}
 	_, err = xgboost.Load(data, xgboost.Options{Forest: forest.Options{MaxMemory: 100 << 10}})
-	var large *forest.MemoryError
-	if errors.As(err, &large) {
+	if large, ok := errors.AsType[*forest.MemoryError](err); ok {
 		fmt.Println("too large for", large.Limit, "bytes")
 	}
 	f, err := xgboost.Load(data, xgboost.Options{})

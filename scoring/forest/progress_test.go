@@ -32,7 +32,7 @@ func TestProgressIsToldOnceASecond(t *testing.T) {
 // TestLoadingTellsItsProgress: a second passes at every report, so that each place which tells is heard.
 func TestLoadingTellsItsProgress(t *testing.T) {
 	for name, load := range loaders(t) {
-		run := func(stop int) (err error, parts []float64) {
+		run := func(stop int) (parts []float64, err error) {
 			synctest.Test(t, func(*testing.T) {
 				p := forest.NewProgress(func(part float64) error {
 					if parts = append(parts, part); len(parts) == stop {
@@ -44,9 +44,9 @@ func TestLoadingTellsItsProgress(t *testing.T) {
 				time.Sleep(2 * time.Second)
 				_, err = load(forest.Options{Progress: p})
 			})
-			return err, parts
+			return parts, err
 		}
-		err, parts := run(0)
+		parts, err := run(0)
 		told := len(parts)
 		if err != nil || told == 0 || !slices.IsSorted(parts) || parts[0] < 0 || parts[told-1] > 1 {
 			t.Errorf("%s: it tells %v (%v)", name, parts, err)
@@ -54,7 +54,7 @@ func TestLoadingTellsItsProgress(t *testing.T) {
 		// How often the workers that fill tables are looked at depends on how long they take; that they are does not.
 		last := min(told, 1+slices.IndexFunc(append(parts, 0.5), func(part float64) bool { return part >= 0.5 }))
 		for _, stop := range []int{1, last} {
-			if err, parts := run(stop); !errors.Is(err, errStop) || len(parts) != stop {
+			if parts, err := run(stop); !errors.Is(err, errStop) || len(parts) != stop {
 				t.Errorf("%s: stopped at report %d of about %d: %v after %d", name, stop, told, err, len(parts))
 			}
 		}
