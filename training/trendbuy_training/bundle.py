@@ -42,9 +42,9 @@ def save(directory: Path, described: dict, model: bytes, golden_lines: str, dist
     """Writes the files of a bundle, and their digests last."""
     directory.mkdir(parents=True, exist_ok=True)
     (directory / described["model"]["file"]).write_bytes(model)
-    _write(directory / "manifest.json", _json(described))
+    _write(directory / "manifest.json", text(described))
     _write(directory / "golden.jsonl", golden_lines)
-    _write(directory / "baseline.json", _json(distributions))
+    _write(directory / "baseline.json", text(distributions))
     _write(directory / SUMS, _sums(directory))
 
 
@@ -57,7 +57,8 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8", newline="\n")
 
 
-def _json(value: dict) -> str:
+def text(value: dict) -> str:
+    """JSON as bundles have it."""
     return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
