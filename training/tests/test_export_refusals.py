@@ -132,6 +132,14 @@ def test_files_that_end_too_early(dump, classifier, export):
     refused(export(path, "--trust-pickle"), "cannot be unpickled")
 
 
+def test_native_files_that_end_too_early(unnamed, export, tmp_path):
+    unnamed.write_bytes(unnamed.read_bytes()[:-200])
+    refused(export(unnamed), "copy it again")
+    text = tmp_path / "model.txt"
+    text.write_text("tree\nversion=v4\n", encoding="utf-8")
+    refused(export(text, "--library-version", lgb.__version__), "LightGBM cannot read it")
+
+
 def test_frames_that_are_not_the_training_frame(unnamed, trained_on, contract, export, tmp_path):
     frame, path = trained_on[0], tmp_path / "train.parquet"
     frame.drop(columns=["feature_discount_pct"]).to_parquet(path)
@@ -154,6 +162,11 @@ def test_contracts_of_another_model(unnamed, contract, export, tmp_path):
     )
     refused(export(unnamed, "--contract", contract(type="number", categories=None)), "trained on a category")
     refused(export(unnamed, "--contract", contract(polciy="optional")), "/features/7/polciy is not a member")
+    refused(export(unnamed, "--contract", contract(allowed={"min": "0"})), "/features/7/allowed must have numbers")
+    refused(
+        export(unnamed, "--contract", contract(categories=[1, 2, 3, 4])),
+        "/features/7: its name and its categories must be text",
+    )
     (tmp_path / "contract.json").write_text("{", encoding="utf-8")
     refused(export(unnamed, "--contract", tmp_path / "contract.json"), "contract.json: Expecting")
 

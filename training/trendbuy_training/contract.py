@@ -25,6 +25,8 @@ def read(path: Path) -> dict:
     try:
         contract = json.loads(path.read_text(encoding="utf-8"))
         contract = _members(contract, "", MEMBERS, COMPUTED)
+        if not isinstance(contract["features"], list):
+            raise ValueError("/features must be a list")
         _members(contract["thresholds"], "/thresholds", {"medium", "high"})
         contract["features"] = [_feature(feature, f"/features/{i}") for i, feature in enumerate(contract["features"])]
     except (ValueError, TypeError) as fault:
@@ -41,6 +43,11 @@ def _feature(feature: dict, place: str) -> dict:
         raise ValueError(f'{place}/type must be "number" or "category"')
     if feature["policy"] not in ("required", "optional"):
         raise ValueError(f'{place}/policy must be "required" or "optional"')
+    if not all(isinstance(bound, int | float) for bound in feature.get("allowed", {}).values()):
+        raise ValueError(f"{place}/allowed must have numbers")
+    names = [feature["name"], *feature.get("categories", [])]
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{place}: its name and its categories must be text")
     return feature
 
 

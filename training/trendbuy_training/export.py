@@ -164,6 +164,8 @@ def _version(source: Artifact, named: str | None) -> str:
         raise ValueError(f"{source.path} says that {source.library} {source.version} wrote it, --library-version {named}")
     if version := source.version or named:
         return version
+    if source.library == "xgboost" and not source.pickled:
+        raise ValueError(f"{source.path} ends before the version that wrote it, which is the last it says: copy it again")
     raise ValueError(
         f"{source.path} does not say which version of {source.library} wrote it: name it with --library-version, as "
         f"{source.library}.__version__ was in training (a pickle of XGBoost that does not say it was not fitted, perhaps)"

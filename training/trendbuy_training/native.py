@@ -108,7 +108,10 @@ def _lightgbm(path: Path) -> Native:
     text = path.read_text(encoding="utf-8")
     if "\nis_linear=1\n" in text:
         raise ValueError("it has linear trees, which LightGBM does not explain: there is nothing to hold reasons to")
-    booster = lgb.Booster(model_str=text)
+    try:
+        booster = lgb.Booster(model_str=text)
+    except lgb.basic.LightGBMError as fault:
+        raise ValueError(f"LightGBM cannot read it: {fault}") from fault
     features = booster.num_feature()
     thresholds: list[set] = [set() for _ in range(features)]
     codes = [0] * features
