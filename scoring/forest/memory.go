@@ -90,10 +90,13 @@ func (f *Forest) Memory() Memory {
 	for i := range f.Trees {
 		m.Trees += f.Trees[i].bytes()
 	}
+	if f.hasLinearLeaves() {
+		return m // it is walked
+	}
 	columns := rounded(n.columnsBytes(f))
 	m.Scoring = columns + rounded(n.scoringBytes(f))
 	m.Building = int64(n.splits) * buildKeyBytes
-	if f.hasCovers() && !f.hasLinearLeaves() {
+	if f.hasCovers() {
 		if entries, ok := n.tableEntries(f); ok {
 			sources := int64(0)
 			if f.NumFeature > entryLanes {
@@ -214,8 +217,12 @@ func (n *census) columnsBytes(f *Forest) int64 {
 		categories += (min(c.codes, c.most) + 2) * (c.splits + 8)
 		columns += c.splits
 	}
-	return int64(n.splits)*keyBytes + min(columns, maxColumns)*columnBytes + min(categories, maxCategoryBytes) +
-		int64(min(f.NumFeature, n.splits))*rankedBytes
+	key, ranked := int64(keyBytes), int64(rankedBytes)
+	if f.Wide {
+		key, ranked = 2*key, 2*ranked
+	}
+	return int64(n.splits)*key + min(columns, maxColumns)*columnBytes + min(categories, maxCategoryBytes) +
+		int64(min(f.NumFeature, n.splits))*ranked
 }
 
 // scoringBytes returns what the trees take as the kernels lay them out.
