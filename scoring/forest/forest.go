@@ -41,6 +41,8 @@ type Forest struct {
 
 	explainer *explainer // nil where the trees have no covers
 	program   *program   // nil where the reference walk scores
+	// scalar says that quadrature is to be in Go, whatever the CPU has.
+	scalar bool
 }
 
 // Tree is one regression tree, its nodes in an array with the root at 0 and every child after its parent.
@@ -96,16 +98,12 @@ const (
 // New returns a forest ready to score and explain, or says which invariant f breaks. It takes
 // ownership of the slices in f.
 func New(f Forest) (*Forest, error) {
-	f.explainer, f.program = nil, nil
+	f.explainer, f.program, f.scalar = nil, nil, false
 	if err := f.Validate(); err != nil {
 		return nil, err
 	}
 	if f.hasCovers() && !f.hasLinearLeaves() {
-		e, err := newExplainer(&f)
-		if err != nil {
-			return nil, err
-		}
-		f.explainer = e
+		f.explainer = newExplainer(&f)
 	}
 	f.program = fastest(&f)
 	return &f, nil
