@@ -1,6 +1,9 @@
 package forest
 
-import "sync"
+import (
+	"math"
+	"sync"
+)
 
 // quadrature computes SHAP values by numerical integration that is exact.
 //
@@ -25,18 +28,18 @@ type quadrature struct {
 
 // quadratureScratch is the memory of one call, as much as the largest tree takes.
 type quadratureScratch struct {
-	states []state // per node
-	// satisfied says, by edge, that the row satisfies every split on that feature down to there.
-	satisfied []bool
-	factors   []factors // per split, if some tree's are not kept
+	// states has, by node, the path's product on the way down, and what the leaves below contribute on the way up.
+	states  []points
+	ways    ways
+	factors []factors // per split, if some tree's are not kept
 }
 
-// A state is one row's progress at one node.
-type state struct {
-	// product is the path's product on the way down, and what the leaves below contribute on the way up.
-	product points
-	// right says that the row goes right at this split.
-	right bool
+// ways says where up to 64 rows go in a tree, each row a bit.
+type ways struct {
+	// right is by split: that the row goes right.
+	right []uint64
+	// satisfied is by edge: that the row satisfies every split on that feature down to there.
+	satisfied []uint64
 }
 
 // newQuadrature returns the quadrature of f, which keeps factors of up to a number of bytes.
@@ -63,9 +66,7 @@ func newQuadrature(f *Forest, bytes int) *quadrature {
 	}
 	q.vector.finish(f, largest, computed)
 	q.scratch.New = func() any {
-		return &quadratureScratch{
-			states: make([]state, 2*largest+1), satisfied: make([]bool, 2*largest+1), factors: make([]factors, computed),
-		}
+		return &quadratureScratch{states: make([]points, 2*largest+1), ways: newWays(largest), factors: make([]factors, computed)}
 	}
 	return q
 }
@@ -86,61 +87,81 @@ func (q *quadrature) explain(f *Forest, dst, rows []float64) {
 }
 
 func (q *quadrature) explainBlock(f *Forest, s *quadratureScratch, dst, rows []float64) {
-	width, stride := f.NumFeature+1, f.NumGroup*(f.NumFeature+1)
+	n, width, stride := len(rows)/f.NumFeature, f.NumFeature+1, f.NumGroup*(f.NumFeature+1)
 	for i := range f.Trees {
 		t, tab := &f.Trees[i], &q.tables[i]
+		for k := range tab.splits {
+			s.ways.right[k] = tab.right(f, t, k, rows)
+		}
+		s.ways.follow(tab.splits)
 		for b, rule := range tab.rules {
 			factors := tab.factorsOf(b, s.factors)
-			for r, out := 0, t.Group*width; out < len(dst); r, out = r+f.NumFeature, out+stride {
-				row, phi := rows[r:r+f.NumFeature], dst[out:out+f.NumFeature]
-				s.states[0].product = rule.weights
-				tab.descend(f, t, factors, s, row)
-				tab.ascend(t, factors, s, phi)
+			for r := range n {
+				s.states[0] = rule.weights
+				tab.descend(t, factors, s, r)
+				tab.ascend(t, factors, s, r, dst[r*stride+t.Group*width:][:f.NumFeature])
 			}
 		}
 	}
 }
 
-// descend computes every path's product at the points of one rule, down to what each leaf contributes.
-func (tab *table) descend(forest *Forest, t *Tree, factors []factors, scratch *quadratureScratch, row []float64) {
-	states, satisfied := scratch.states, scratch.satisfied
-	satisfied[0] = true
+func newWays(splits int) ways {
+	return ways{right: alignedSlice[uint64](splits), satisfied: alignedSlice[uint64](2*splits + 1)}
+}
+
+// right returns which rows go right at a split.
+func (tab *table) right(f *Forest, t *Tree, split int, rows []float64) (right uint64) {
+	n := &t.Nodes[tab.splits[split].node]
+	for r, at := 0, int(n.Feature); at < len(rows); r, at = r+1, at+f.NumFeature {
+		bit := uint64(1)
+		if f.goesLeft(t, n, rows[at]) {
+			bit = 0
+		}
+		right |= bit << (r % blockRows)
+	}
+	return right
+}
+
+// follow follows the rows through the tree, from what they do at the splits.
+func (w *ways) follow(splits []split) {
+	w.satisfied[0] = math.MaxUint64
+	for k := range splits {
+		before, right := w.satisfied[splits[k].previous], w.right[k]
+		w.satisfied[edgeTo(k, 0)], w.satisfied[edgeTo(k, 1)] = before&^right, before&right
+	}
+}
+
+// descend computes every path's product for row r at the points of one rule, down to what each leaf contributes.
+func (tab *table) descend(t *Tree, factors []factors, scratch *quadratureScratch, r int) {
+	states, ways := scratch.states, &scratch.ways
 	for i := range tab.splits {
 		s := &tab.splits[i]
-		f, n, at := &factors[s.place], &t.Nodes[s.node], &states[s.node]
-		left, right := &states[n.Left].product, &states[n.Right].product
-		at.right = !forest.goesLeft(t, n, row[n.Feature])
-		before := satisfied[s.previous]
-		satisfied[edgeTo(i, 0)], satisfied[edgeTo(i, 1)] = before && !at.right, before && at.right
-		switch {
-		case !before:
+		f, n, at := &factors[s.place], &t.Nodes[s.node], states[s.node]
+		left, right := &states[n.Left], &states[n.Right]
+		if ways.satisfied[s.previous]>>(r%blockRows)&1 == 1 {
+			scale := &f.scale[ways.right[i]>>(r%blockRows)&1]
+			*left, *right = at.mul(scale[0]), at.mul(scale[1])
+		} else {
 			// The row has left the path at this feature before: only the feature's share goes on shrinking.
-			*left, *right = at.product.scale(f.share[0]), at.product.scale(f.share[1])
-		case at.right:
-			*left, *right = at.product.mul(f.violated[0]), at.product.mul(f.satisfied[1])
-		default:
-			*left, *right = at.product.mul(f.satisfied[0]), at.product.mul(f.violated[1])
+			*left, *right = at.scale(f.share[0]), at.scale(f.share[1])
 		}
 	}
 	for _, n := range tab.leaves {
-		states[n].product = states[n].product.scale(t.Nodes[n].Leaf)
+		states[n] = states[n].scale(t.Nodes[n].Leaf)
 	}
 }
 
 // ascend adds up the leaves' contributions from below and gives each split's feature its part of them.
-func (tab *table) ascend(t *Tree, factors []factors, scratch *quadratureScratch, phi []float64) {
-	states, satisfied := scratch.states, scratch.satisfied
+func (tab *table) ascend(t *Tree, factors []factors, scratch *quadratureScratch, r int, phi []float64) {
+	states, ways := scratch.states, &scratch.ways
 	for i := len(tab.splits) - 1; i >= 0; i-- {
 		s := &tab.splits[i]
-		f, n, at := &factors[s.place], &t.Nodes[s.node], &states[s.node]
-		left, right := states[n.Left].product, states[n.Right].product
-		at.product = left.add(right)
-		switch {
-		case !satisfied[s.previous]:
-		case at.right:
-			phi[n.Feature] += left.dot(f.violatedDelta) + right.dot(f.satisfiedDelta[1])
-		default:
-			phi[n.Feature] += left.dot(f.satisfiedDelta[0]) + right.dot(f.violatedDelta)
+		f, n := &factors[s.place], &t.Nodes[s.node]
+		left, right := states[n.Left], states[n.Right]
+		states[s.node] = left.add(right)
+		if ways.satisfied[s.previous]>>(r%blockRows)&1 == 1 {
+			way := ways.right[i] >> (r % blockRows) & 1
+			phi[n.Feature] += left.dot(f.delta[way]) + right.dot(f.delta[way+1])
 		}
 	}
 }

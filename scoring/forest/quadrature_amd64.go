@@ -76,21 +76,19 @@ type splitTest struct {
 
 // vectorQuadratureScratch is the memory of one call. All parts but factors begin at multiples of 64 bytes.
 type vectorQuadratureScratch struct {
-	inputs []float64 // by input, then row
-	rights []uint64  // by split, a bit for each row that goes right
-	// satisfied has, by edge, a bit for each row that satisfies every split on that feature down to there.
-	satisfied []uint64
-	states    []float64 // by state, point and row, of 8 rows
-	parts     []float64 // by split, what 8 rows' feature gets there
-	phi       []float64 // by group of 8 rows, feature and row
-	factors   []factors // per split, if some tree's are not kept
+	inputs  []float64 // by input, then row
+	ways    ways
+	states  []float64 // by state, point and row, of 8 rows
+	parts   []float64 // by split, what 8 rows' feature gets there
+	phi     []float64 // by group of 8 rows, feature and row
+	factors []factors // per split, if some tree's are not kept
 }
 
 // vectorCallBytes returns the most memory of a vectorQuadratureScratch, without factors.
 func vectorCallBytes(splits, features int) int {
 	const states = firstState + MaxDepth*2*partSplits*stateBytes
 	block := max(maxBlockBytes, groupRows*8*features*(1+numInputs))
-	return splits*(8+2*8+groupRows*8) + states + block + 1<<10
+	return splits*groupRows*8 + states + block
 }
 
 // newVectorQuadrature returns one that has no trees yet, or nil if this CPU cannot run it.
@@ -157,13 +155,12 @@ func (v *vectorQuadrature) finish(f *Forest, largest, computed int) {
 	rows, inputs, states, features := v.groups*groupRows, max(1, len(v.inputs)), int(v.stateBytes/8), f.NumFeature
 	v.scratch.New = func() any {
 		return &vectorQuadratureScratch{
-			inputs:    alignedSlice[float64](inputs * rows),
-			rights:    alignedSlice[uint64](largest),
-			satisfied: alignedSlice[uint64](2*largest + 1),
-			states:    alignedSlice[float64](states),
-			parts:     alignedSlice[float64](largest * groupRows),
-			phi:       alignedSlice[float64](features * rows),
-			factors:   make([]factors, computed),
+			inputs:  alignedSlice[float64](inputs * rows),
+			ways:    newWays(largest),
+			states:  alignedSlice[float64](states),
+			parts:   alignedSlice[float64](largest * groupRows),
+			phi:     alignedSlice[float64](features * rows),
+			factors: make([]factors, computed),
 		}
 	}
 }
@@ -188,7 +185,7 @@ func (v *vectorQuadrature) explainBlock(f *Forest, tables []table, s *vectorQuad
 		for first < len(v.order) && f.Trees[v.order[first]].Group == group {
 			t, tab, p := &f.Trees[v.order[first]], &tables[v.order[first]], &v.trees[v.order[first]]
 			p.setRights(f, t, tab, s, groups, rows)
-			tab.satisfy(s.satisfied, s.rights)
+			s.ways.follow(tab.splits)
 			for r := range tab.rules {
 				p.add(f, tab, r, s, groups)
 			}
@@ -231,25 +228,10 @@ func (v *vectorQuadrature) setInputs(f *Forest, s *vectorQuadratureScratch, rows
 func (p *vectorPaths) setRights(f *Forest, t *Tree, tab *table, s *vectorQuadratureScratch, groups int, rows []float64) {
 	for first := 0; first < len(p.tests); first += splitsPerCall {
 		n := min(splitsPerCall, len(p.tests)-first)
-		findRightsAVX512(&s.rights[first], &p.tests[first], n, &s.inputs[0], groups)
+		findRightsAVX512(&s.ways.right[first], &p.tests[first], n, &s.inputs[0], groups)
 	}
 	for _, k := range p.odd {
-		n, rights := &t.Nodes[tab.splits[k].node], uint64(0)
-		for r, at := 0, int(n.Feature); at < len(rows); r, at = r+1, at+f.NumFeature {
-			if !f.goesLeft(t, n, rows[at]) {
-				rights |= 1 << r
-			}
-		}
-		s.rights[k] = rights
-	}
-}
-
-// satisfy follows the rows through the tree: all edges' bits from all splits' ways.
-func (tab *table) satisfy(satisfied, rights []uint64) {
-	satisfied[0] = math.MaxUint64
-	for k := range tab.splits {
-		before, right := satisfied[tab.splits[k].previous], rights[k]
-		satisfied[edgeTo(k, 0)], satisfied[edgeTo(k, 1)] = before&^right, before&right
+		s.ways.right[k] = tab.right(f, t, int(k), rows)
 	}
 }
 
@@ -263,7 +245,7 @@ func (p *vectorPaths) add(f *Forest, tab *table, rule int, s *vectorQuadratureSc
 	}
 	for g := range groups {
 		// The group's bits are a byte of each mask.
-		satisfied := (*uint8)(unsafe.Add(unsafe.Pointer(&s.satisfied[0]), g))
+		satisfied := (*uint8)(unsafe.Add(unsafe.Pointer(&s.ways.satisfied[0]), g))
 		for first := 0; first < len(p.steps); first += stepsPerCall {
 			n := min(stepsPerCall, len(p.steps)-first)
 			walkAVX512(&s.parts[0], &s.states[0], satisfied, &factors[0], &p.ops[0], &p.steps[first], n)

@@ -10,10 +10,13 @@
 #define OP_LEAVES 16
 #define SIZEOF_FACTORS 240
 #define FACTORS_SHARE 0
-#define FACTORS_SATISFIED 16 // left, right: 32 bytes each
-#define FACTORS_VIOLATED 80
-#define FACTORS_SATISFIED_DELTA 144
-#define FACTORS_VIOLATED_DELTA 208
+#define FACTORS_LEFT_LEFT 16 // the way, then the child
+#define FACTORS_LEFT_RIGHT 48
+#define FACTORS_RIGHT_LEFT 80
+#define FACTORS_RIGHT_RIGHT 112
+#define FACTORS_DELTA_LEFT 144 // to the left, and going there
+#define FACTORS_DELTA_VIOLATED 176
+#define FACTORS_DELTA_RIGHT 208
 #define SIZEOF_STATE 256
 // AHEAD is how far factors are fetched ahead, about a part of the tree: where the forest is larger than the
 // cache, a single row takes a third of the time, and a block a tenth less. A prefetch past the end faults on nothing.
@@ -59,10 +62,10 @@ group:
 // Z17 have the shares, Z18 and Z19 the leaf values.
 #define DOWN(P) \
 	VMOVUPD       (64*P)(SI)(R13*1), Z0                             \
-	VBLENDMPD.BCST (FACTORS_SATISFIED+8*P)(R11), Z16, K1, Z1         \
-	VBLENDMPD.BCST (FACTORS_SATISFIED+32+8*P)(R11), Z17, K2, Z2      \
-	VBROADCASTSD  (FACTORS_VIOLATED+8*P)(R11), K2, Z1               \
-	VBROADCASTSD  (FACTORS_VIOLATED+32+8*P)(R11), K1, Z2            \
+	VBLENDMPD.BCST (FACTORS_LEFT_LEFT+8*P)(R11), Z16, K1, Z1         \
+	VBLENDMPD.BCST (FACTORS_RIGHT_RIGHT+8*P)(R11), Z17, K2, Z2      \
+	VBROADCASTSD  (FACTORS_RIGHT_LEFT+8*P)(R11), K2, Z1               \
+	VBROADCASTSD  (FACTORS_LEFT_RIGHT+8*P)(R11), K1, Z2            \
 	VMULPD        Z1, Z0, Z1                                        \
 	VMULPD        Z2, Z0, Z2                                        \
 	VMULPD        Z18, Z1, Z1                                       \
@@ -75,9 +78,9 @@ group:
 #define UP(P, L, R) \
 	VMOVUPD        (64*P)(SI)(BX*1), Z0                             \
 	VMOVUPD        (SIZEOF_STATE+64*P)(SI)(BX*1), Z1                \
-	VBROADCASTSD   (FACTORS_VIOLATED_DELTA+8*P)(R11), Z2            \
-	VBLENDMPD.BCST (FACTORS_SATISFIED_DELTA+8*P)(R11), Z2, K1, L    \
-	VBLENDMPD.BCST (FACTORS_SATISFIED_DELTA+32+8*P)(R11), Z2, K2, R \
+	VBROADCASTSD   (FACTORS_DELTA_VIOLATED+8*P)(R11), Z2            \
+	VBLENDMPD.BCST (FACTORS_DELTA_LEFT+8*P)(R11), Z2, K1, L    \
+	VBLENDMPD.BCST (FACTORS_DELTA_RIGHT+8*P)(R11), Z2, K2, R \
 	VMULPD         L, Z0, L                                         \
 	VMULPD         R, Z1, R                                         \
 	VADDPD         Z1, Z0, Z0                                       \

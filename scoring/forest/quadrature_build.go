@@ -23,8 +23,8 @@ func quadratureBytes(trees, splits, blocks int) int {
 // quadratureCallBytes returns the most memory that one call works in, which is pooled: in Go or by vectors, with
 // a forest whose largest tree has so many splits.
 func quadratureCallBytes(splits, features int) int {
-	inGo := (2*splits + 1) * int(unsafe.Sizeof(state{})+unsafe.Sizeof(true))
-	bytes := splits*factorsSize + max(inGo, vectorCallBytes(splits, features))
+	states := max((2*splits+1)*int(unsafe.Sizeof(points{})), vectorCallBytes(splits, features))
+	bytes := splits*(factorsSize+8+2*8) + states + 1<<10 // 8 bytes a split and an edge for the ways
 	return bytes + bytes/8
 }
 
@@ -59,15 +59,16 @@ type split struct {
 
 // factors are what a split does to a path at four quadrature points. A scale takes the product of a path
 // to below the split; a delta is added to the feature's quotient (b-r) / (r (1-y) + b y), which turns
-// the product into the feature's own integrand. The assembly knows their places.
+// the product into the feature's own integrand. A row's way is 0 to the left and 1 to the right, and
+// indexes both, as that is quicker than a branch that is a coin flip. The assembly knows the places.
 type factors struct {
 	// share is the split's: the scale for a row that has left the path at this feature before.
 	share [2]float64
-	// satisfied and violated are the scales by child, if the row goes to that child and if it goes to the other.
-	satisfied, violated [2]points
-	// satisfiedDelta is by child; where the row goes to the other, the delta is the same for both.
-	satisfiedDelta [2]points
-	violatedDelta  points
+	// scale is by way and child: where the two are the same, the row satisfies the split.
+	scale [2][2]points
+	// delta is, by way, that of the left child, and one further that of the right child: the middle
+	// one serves the child that the row does not go to.
+	delta [3]points
 }
 
 const factorsSize = int(unsafe.Sizeof(factors{}))
@@ -161,11 +162,11 @@ func (s *split) integrate(f *factors, y, rest, lost points) {
 		r := s.path(side)
 		lone := rest.scale(r)
 		term := lone.add(y)
-		f.satisfied[side] = term.div(before)
-		f.violated[side] = lone.div(before)
-		f.satisfiedDelta[side] = one.scale(1 - r).div(term).sub(quotient)
+		f.scale[side][side] = term.div(before)
+		f.scale[1-side][side] = lone.div(before)
+		f.delta[2*side] = one.scale(1 - r).div(term).sub(quotient)
 	}
-	f.violatedDelta = lost.sub(quotient)
+	f.delta[1] = lost.sub(quotient)
 }
 
 // mean returns the tree's value for a row of which nothing is known: the leaves by their shares.
