@@ -3,7 +3,6 @@
 package forest
 
 import (
-	"math"
 	"sync"
 	"unsafe"
 )
@@ -37,41 +36,13 @@ type vectorQuadrature struct {
 	scratch    sync.Pool // of *vectorQuadratureScratch
 }
 
-// A pathInput is a feature as some splits see it: narrowed or not, with what they take for missing as NaN,
-// or as +Inf where they send it right, since a row goes right where its value is at least a threshold.
-type pathInput struct {
-	feature     int32
-	missing     Missing
-	defaultLeft bool
-}
-
-func inputOf(n *Node) pathInput { return pathInput{n.Feature, n.Missing, n.DefaultLeft} }
-
-// numInputs is how many inputs a feature can have.
-const numInputs = 2 * (int(MissingNone) + 1)
-
-func (in pathInput) index() int {
-	index := int(in.feature)*numInputs + 2*int(in.missing)
-	if in.defaultLeft {
-		index++
-	}
-	return index
-}
-
 // vectorPaths is a tree.
 type vectorPaths struct {
 	tests []splitTest
-	// odd are the splits that are no comparison of numbers, which are asked row by row.
-	odd   []int32
-	ops   []pathOp
-	steps []pathStep
-}
-
-// A splitTest is a split: a row goes right if the input is at least the threshold. Input and phi are the
-// places, in bytes, of the input and of the feature's contributions.
-type splitTest struct {
-	threshold  float64
-	input, phi uint32
+	// categorical and odd are the splits of those kinds.
+	categorical, odd []int32
+	ops              []pathOp
+	steps            []pathStep
 }
 
 // vectorQuadratureScratch is the memory of one call. All parts but factors begin at multiples of 64 bytes.
@@ -99,7 +70,7 @@ func newVectorQuadrature(f *Forest) *vectorQuadrature {
 	v := &vectorQuadrature{numbers: make([]int32, f.NumFeature*numInputs), trees: make([]vectorPaths, len(f.Trees))}
 	f.eachSplit(func(_ *Tree, n *Node) {
 		in := inputOf(n)
-		if number := &v.numbers[in.index()]; *number == 0 && !n.odd(f) {
+		if number := &v.numbers[in.index()]; *number == 0 {
 			v.inputs = append(v.inputs, in)
 			*number = int32(len(v.inputs)) // from 1 on, so that 0 stands for none
 		}
@@ -111,11 +82,6 @@ func newVectorQuadrature(f *Forest) *vectorQuadrature {
 		}
 	}
 	return v
-}
-
-// odd reports whether no comparison of an input says which way a row takes.
-func (n *Node) odd(f *Forest) bool {
-	return n.Set >= 0 || f.LessEqual && math.IsInf(n.Threshold, 1)
 }
 
 // place adds tree i, and gives the places of its splits' factors to its table.
@@ -131,16 +97,15 @@ func (v *vectorQuadrature) place(f *Forest, i int, tab *table) {
 	}
 	for k := range p.tests {
 		n := &t.Nodes[tab.splits[k].node]
-		test := splitTest{threshold: n.Threshold, phi: uint32(n.Feature) * groupRows * 8}
-		if n.odd(f) {
+		test, kind := newSplitTest(f, t, n)
+		test.input = uint32(v.numbers[inputOf(n).index()]-1) * uint32(v.groups*groupRows*8)
+		switch p.tests[k] = test; kind {
+		case byCategory:
+			p.categorical = append(p.categorical, int32(k))
+		case byRow:
 			p.odd = append(p.odd, int32(k))
-		} else {
-			test.input = uint32(v.numbers[inputOf(n).index()]-1) * uint32(v.groups*groupRows*8)
+		case byNumber:
 		}
-		if f.LessEqual {
-			test.threshold = math.Nextafter(n.Threshold, math.Inf(1)) // x > t is x >= the next number
-		}
-		p.tests[k] = test
 	}
 	v.trees[i] = p
 }
@@ -200,35 +165,16 @@ func (v *vectorQuadrature) explainBlock(f *Forest, tables []table, s *vectorQuad
 	}
 }
 
-// setInputs writes the inputs of the rows. Lanes without a row keep what they have: nobody reads what
-// comes of it.
-func (v *vectorQuadrature) setInputs(f *Forest, s *vectorQuadratureScratch, rows []float64) {
-	for i, in := range v.inputs {
-		to, missing := s.inputs[i*v.groups*groupRows:], math.NaN()
-		if !in.defaultLeft {
-			missing = math.Inf(1)
-		}
-		for r, at := 0, int(in.feature); at < len(rows); r, at = r+1, at+f.NumFeature {
-			x := rows[at]
-			if !f.Wide {
-				x = float64(float32(x))
-			}
-			if in.missing != MissingNaN {
-				x = in.missing.replace(x)
-			}
-			if x != x {
-				x = missing
-			}
-			to[r] = x
-		}
-	}
-}
-
 // setRights finds the ways of the rows at the tree's splits.
 func (p *vectorPaths) setRights(f *Forest, t *Tree, tab *table, s *vectorQuadratureScratch, groups int, rows []float64) {
 	for first := 0; first < len(p.tests); first += splitsPerCall {
-		n := min(splitsPerCall, len(p.tests)-first)
-		findRightsAVX512(&s.ways.right[first], &p.tests[first], n, &s.inputs[0], groups)
+		count := min(splitsPerCall, len(p.tests)-first)
+		findRightsAVX512(&s.ways.right[first], &p.tests[first], count, &s.inputs[0], groups)
+	}
+	n := len(rows) / f.NumFeature
+	for _, k := range p.categorical {
+		test := &p.tests[k]
+		s.ways.right[k] = test.right(s.inputs[test.input/8:][:n])
 	}
 	for _, k := range p.odd {
 		s.ways.right[k] = tab.right(f, t, int(k), rows)
