@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"sync"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -176,6 +177,28 @@ func TestQuadratureTakesTheMemoryThatIsKnown(t *testing.T) {
 		runtime.KeepAlive(f) // its own quadrature is as large
 		runtime.KeepAlive(q)
 	}
+}
+
+// For the race detector, and for scratch memory that two calls might share.
+func TestQuadratureConcurrently(t *testing.T) {
+	f, rows := balanced(t, 4, 8, 20, 70)
+	kept, computed := forest.Quadrature(f), forest.QuadratureKeeping(f, 0)
+	inGo := forest.Scalar(computed)
+	want := contributions(kept, rows)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 3 {
+				for _, g := range []*forest.Forest{kept, computed, inGo} {
+					if !sameBits(contributions(g, rows), want) || !sameBits(contributions(g, rows[:20]), want[:21]) {
+						t.Error("contributions differ between calls")
+						return
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func TestQuadratureDoesNotAllocate(t *testing.T) {
