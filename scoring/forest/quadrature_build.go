@@ -3,7 +3,7 @@ package forest
 import "unsafe"
 
 // maxFactorBytes bounds the factors that are kept. Those of the trees beyond it are computed again for each
-// block of rows, which takes half as long again for 64 rows and up to eight times as long for one. It
+// block of rows, which takes half as long again for 64 rows and four times as long for one. It
 // decides nothing but speed.
 const maxFactorBytes = 64 << 20
 
