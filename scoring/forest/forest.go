@@ -43,6 +43,8 @@ type Forest struct {
 
 	explainer *explainer // nil where the trees have no covers
 	program   *program   // nil where the reference walk scores
+	// scalar says that quadrature is to be in Go, whatever the CPU has.
+	scalar bool
 }
 
 // Tree is one regression tree, its nodes in an array with the root at 0 and every child after its parent.
@@ -102,7 +104,7 @@ func New(f Forest) (*Forest, error) { return NewWith(f, Options{}) }
 // NewWith is [New] within the bounds of the options. Beyond them, the error is a *[MemoryError]; where f breaks an
 // invariant, it is an *[InvalidError].
 func NewWith(f Forest, o Options) (*Forest, error) {
-	f.explainer, f.program = nil, nil
+	f.explainer, f.program, f.scalar = nil, nil, false
 	if err := f.Validate(); err != nil {
 		return nil, err
 	}

@@ -75,8 +75,6 @@ const (
 
 	patternTreeBytes = 64 + 192 + 216
 	subtreeBytes     = 16 + 64 // with the places of its lanes, of a forest of more than 8 features
-	factorBytes      = 256     // a split at four points
-	tableSplitBytes  = 56 + 8
 
 	buildTreeBytes = 1152 + 256 // a tree while its patterns are computed
 	buildKeyBytes  = 12         // a threshold while columns are made
@@ -106,7 +104,7 @@ func (f *Forest) Memory() Memory {
 				entries*int64(entryLanes)*4
 			m.Building += int64(len(f.Trees)) * buildTreeBytes
 		} else {
-			m.Explaining = n.quadratureBytes(f)
+			m.Explaining = int64(quadratureBytes(len(f.Trees), n.splits, numBlocks(min(n.deepest, f.NumFeature))))
 		}
 	}
 	return m
@@ -214,7 +212,8 @@ func (n *census) countPatterns(depth int) {
 func (n *census) columnsBytes(f *Forest) int64 {
 	categories, columns := int64(0), int64(n.splits/chunkThresholds+2*min(f.NumFeature, n.splits))
 	for _, c := range n.sets {
-		categories += (min(c.codes, c.most) + 2) * (c.splits + 8)
+		places := min(c.codes, c.most) + 2
+		categories += places*(c.splits+8) + c.splits*min(places+blockRows, maxPages*blockRows)
 		columns += c.splits
 	}
 	key, ranked := int64(keyBytes), int64(rankedBytes)
@@ -259,15 +258,4 @@ func (n *census) tableEntries(f *Forest) (int64, bool) {
 		}
 	}
 	return n.entries, true
-}
-
-// quadratureBytes returns what the splits and their factors take.
-func (n *census) quadratureBytes(f *Forest) int64 {
-	factors, splits := int64(0), int64(0)
-	for i := range f.Trees {
-		s := int64(len(f.Trees[i].Nodes) / 2)
-		splits += s
-		factors += s * int64(numBlocks(min(int(n.depth[i]), f.NumFeature)))
-	}
-	return rounded(factors*factorBytes) + rounded(splits*tableSplitBytes) + int64(len(f.Trees))*128
 }
