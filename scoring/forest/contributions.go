@@ -10,7 +10,7 @@ import (
 // the same for every row. A group's values add up to its margin, save for the rounding of the margin.
 //
 // These are the values of Lundberg's TreeSHAP and of XGBoost's and LightGBM's own, computed in float64.
-// If no tree of an XGBoost model is deeper than 6, they come from tables in float32, of at most 64 MiB, and are within 1e-6 of
+// If no tree is deeper than 6, they come from tables in float32, of at most 64 MiB, and are within 1e-6 of
 // the sum of what the trees contribute, signs aside. They depend on the row alone, not on its neighbours
 // or on the kernel. ContributionsTo does not allocate once its scratch memory is pooled; it panics if the
 // shapes do not fit or if [Forest.Explains] is false.
@@ -31,8 +31,8 @@ type explainer struct {
 	quadrature *quadrature    // where there are no tables
 }
 
-func newExplainer(f *Forest) (e *explainer, err error) {
-	e = &explainer{bias: f.bias(), tables: newPatternTables(f)}
+func newExplainer(f *Forest, tests *nodeTests) (e *explainer, err error) {
+	e = &explainer{bias: f.bias(), tables: newPatternTables(f, tests)}
 	if e.tables == nil {
 		e.quadrature, err = newQuadrature(f)
 	}

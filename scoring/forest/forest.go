@@ -7,7 +7,7 @@
 package forest
 
 // EngineID names the arithmetic of this package. It changes whenever any output bit does.
-const EngineID = "forest/2"
+const EngineID = "forest/3"
 
 // Forest is a tree ensemble in the form that every loader produces. A literal is only a description:
 // [New] checks it and makes the Forest that explains.
@@ -40,7 +40,7 @@ type Forest struct {
 	Trees []Tree
 
 	explainer *explainer // nil where the trees have no covers
-	program   *program   // nil where the reference walk scores
+	program   program    // nil where the reference walk scores
 }
 
 // Tree is one regression tree, its nodes in an array with the root at 0 and every child after its parent.
@@ -100,14 +100,18 @@ func New(f Forest) (*Forest, error) {
 	if err := f.Validate(); err != nil {
 		return nil, err
 	}
+	tests, err := newNodeTests(&f)
+	if err != nil {
+		tests = nil // rows are not quantised: the forest is walked
+	}
 	if f.hasCovers() && !f.hasLinearLeaves() {
-		e, err := newExplainer(&f)
+		e, err := newExplainer(&f, tests)
 		if err != nil {
 			return nil, err
 		}
 		f.explainer = e
 	}
-	f.program = fastest(&f)
+	f.program = fastest(&f, tests)
 	return &f, nil
 }
 

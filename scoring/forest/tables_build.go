@@ -15,11 +15,8 @@ const tableWorkers = 2
 const maxTableLeaf = 1e36
 
 // newPatternTables returns the tables of f, or nil for a forest that they do not suit: that depends on
-// the trees alone. The bits of the entries do not depend on the number of workers or CPUs.
-func newPatternTables(f *Forest) *patternTables {
-	if !f.plain() {
-		return nil
-	}
+// the trees alone. It uses tests where there are any. The bits of the entries do not depend on the number of workers or CPUs.
+func newPatternTables(f *Forest, tests *nodeTests) *patternTables {
 	p := &patternTables{places: numPlaces(f.NumFeature)}
 	var padded []*paddedTree
 	size := 1
@@ -44,7 +41,7 @@ func newPatternTables(f *Forest) *patternTables {
 	}
 	p.entries = make([]entry, size)
 	p.fill(padded)
-	p.outcomes = newOutcomes(f, padded)
+	p.outcomes = newOutcomes(tests, padded)
 	p.vector = newVectorTables(p)
 	p.scratch.New = func() any {
 		size := p.stride() * tableRows
