@@ -18,16 +18,17 @@ const (
 
 // LoadModel reads a model file of either library, which its content tells. The trees after XGBoost's best
 // iteration are kept if allTrees is set; LightGBM leaves them out of its files. A file of another kind is
-// refused with what to do about it.
-func LoadModel(data []byte, allTrees bool) (*forest.Forest, error) {
+// refused with what to do about it. The options bound and watch how the forest is made; the error wraps a
+// *[forest.MemoryError] where it takes too much memory.
+func LoadModel(data []byte, allTrees bool, o forest.Options) (*forest.Forest, error) {
 	library, err := libraryOf(data)
 	if err != nil {
 		return nil, err
 	}
 	if library == LightGBM {
-		return lightgbm.Load(data, lightgbm.Options{})
+		return lightgbm.Load(data, lightgbm.Options{Forest: o})
 	}
-	return xgboost.Load(data, xgboost.Options{AllTrees: allTrees})
+	return xgboost.Load(data, xgboost.Options{AllTrees: allTrees, Forest: o})
 }
 
 // libraryOf names the library that wrote a model file.

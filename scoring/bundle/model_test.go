@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/trendbuy/riskscorer/scoring/bundle"
+	"github.com/trendbuy/riskscorer/scoring/forest"
 )
 
 const lightGBMGolden = "../forest/lightgbm/testdata/categories"
@@ -28,7 +29,7 @@ func lightGBMBundle(t *testing.T) string {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(dir, "model.txt"), string(model))
-	f, err := bundle.LoadModel(model, false)
+	f, err := bundle.LoadModel(model, false, forest.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +132,7 @@ func TestFilesThatAreNoModels(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if _, err := bundle.LoadModel([]byte(tt.data), false); err == nil || !strings.Contains(err.Error(), tt.want) {
+			if _, err := bundle.LoadModel([]byte(tt.data), false, forest.Options{}); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("LoadModel: %v, want %q in it", err, tt.want)
 			}
 		})

@@ -2,9 +2,6 @@
 
 package forest
 
-// maxPages is how many times 64 categories of a feature a block of rows is looked up in.
-const maxPages = 4
-
 // vectorCategories make the columns of a categorical feature for 64 rows at a time, column by column: a
 // column is its bytes by category, permuted by the rows' categories.
 type vectorCategories struct {

@@ -12,13 +12,13 @@ import (
 // These are the values of Lundberg's TreeSHAP and of XGBoost's and LightGBM's own, computed in float64.
 // If no tree is deeper than 6, they come from tables in float32, of at most 64 MiB, and are within 1e-6 of
 // the sum of what the trees contribute, signs aside. They depend on the row alone, not on its neighbours
-// or on the kernel. ContributionsTo does not allocate once its scratch memory is pooled; it panics if the
-// shapes do not fit or if [Forest.Explains] is false.
+// or on the kernel. ContributionsTo does not allocate once its scratch memory is pooled; it panics with a *[ShapeError] if the
+// shapes do not fit, and if [Forest.Explains] is false.
 func (f *Forest) ContributionsTo(dst, rows []float64) {
 	if f.explainer == nil {
 		panic("forest: ContributionsTo of a forest without covers, or not made by New")
 	}
-	n, width := f.numRows(rows), f.NumGroup*(f.NumFeature+1)
+	n, width := mustNumRows("rows", rows, f.NumFeature), f.NumGroup*(f.NumFeature+1)
 	checkShape("dst", dst, n, width)
 	f.explainer.explain(f, dst, rows)
 }
@@ -31,9 +31,9 @@ type explainer struct {
 	quadrature *quadrature    // where there are no tables
 }
 
-func newExplainer(f *Forest, tests *nodeTests) (e *explainer, err error) {
-	e = &explainer{bias: f.bias(), tables: newPatternTables(f, tests)}
-	if e.tables == nil {
+func newExplainer(f *Forest, tests *nodeTests, progress *Progress) (e *explainer, err error) {
+	e = &explainer{bias: f.bias()}
+	if e.tables, err = newPatternTables(f, tests, progress); err == nil && e.tables == nil {
 		e.quadrature, err = newQuadrature(f)
 	}
 	return e, err

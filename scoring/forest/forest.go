@@ -6,6 +6,8 @@
 // methods are safe for concurrent use.
 package forest
 
+import "fmt"
+
 // EngineID names the arithmetic of this package. It changes whenever any output bit does.
 const EngineID = "forest/3"
 
@@ -95,17 +97,24 @@ const (
 
 // New returns a forest ready to score and explain, or says which invariant f breaks. It takes
 // ownership of the slices in f.
-func New(f Forest) (*Forest, error) {
+func New(f Forest) (*Forest, error) { return NewWith(f, Options{}) }
+
+// NewWith is [New] within the bounds of the options. Beyond them, the error is a *[MemoryError]; where f breaks an
+// invariant, it is an *[InvalidError].
+func NewWith(f Forest, o Options) (*Forest, error) {
 	f.explainer, f.program = nil, nil
 	if err := f.Validate(); err != nil {
 		return nil, err
+	}
+	if err := o.check(f.Memory().Peak()); err != nil {
+		return nil, fmt.Errorf("forest: %w", err)
 	}
 	tests, err := newNodeTests(&f)
 	if err != nil {
 		tests = nil // rows are not quantised: the forest is walked
 	}
 	if f.hasCovers() && !f.hasLinearLeaves() {
-		e, err := newExplainer(&f, tests)
+		e, err := newExplainer(&f, tests, o.Progress)
 		if err != nil {
 			return nil, err
 		}

@@ -3,7 +3,6 @@ package forest_test
 import (
 	"math"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 
@@ -298,29 +297,4 @@ func TestConcurrentUse(t *testing.T) {
 		})
 	}
 	wg.Wait()
-}
-
-func TestWrongShapesPanic(t *testing.T) {
-	f := stump()
-	made, err := forest.New(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	calls := map[string]func(){
-		"margins rows":      func() { made.MarginsTo(make([]float64, 1), make([]float64, 3)) },
-		"margins dst":       func() { made.MarginsTo(make([]float64, 2), make([]float64, 2)) },
-		"predictions dst":   func() { made.PredictionsTo(make([]float64, 2), make([]float64, 1)) },
-		"contributions dst": func() { made.ContributionsTo(make([]float64, 2), make([]float64, 2)) },
-		"no covers":         func() { f.ContributionsTo(make([]float64, 3), make([]float64, 2)) },
-	}
-	for name, call := range calls {
-		t.Run(name, func(t *testing.T) {
-			defer func() {
-				if text, ok := recover().(string); !ok || !strings.HasPrefix(text, "forest: ") {
-					t.Errorf("panic %q, want one of the package's", text)
-				}
-			}()
-			call()
-		})
-	}
 }

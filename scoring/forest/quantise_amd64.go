@@ -46,7 +46,13 @@ type expandBlock struct {
 }
 
 func newVectorQuantiser(c *columns) vectorQuantiser {
-	q := vectorQuantiser{columns: c, expand: newExpandBlocks(c)}
+	n := len(c.ranked)
+	q := vectorQuantiser{columns: c, features: make([]int, n), searched: make([]bool, n), zeros: make([]float64, n), expand: newExpandBlocks(c)}
+	if c.narrow {
+		q.tables = make([]rankTable[float32], n)
+	} else {
+		q.f64Tables = make([]rankTable[float64], n)
+	}
 	for i := range c.ranked {
 		r := &c.ranked[i]
 		thresholds := r.thresholds.floats()
@@ -59,15 +65,14 @@ func newVectorQuantiser(c *columns) vectorQuantiser {
 			thresholds = nil
 		}
 		if c.narrow {
-			q.tables = append(q.tables, newRankTable(numbers[float32](thresholds)))
+			q.tables[i] = newRankTable(numbers[float32](thresholds))
 		} else {
-			q.f64Tables = append(q.f64Tables, newRankTable(thresholds))
+			q.f64Tables[i] = newRankTable(thresholds)
 		}
-		zero := -1.0
+		q.features[i], q.searched[i], q.zeros[i] = r.feature, searched, -1
 		if r.zero {
-			zero = ZeroBound
+			q.zeros[i] = ZeroBound
 		}
-		q.features, q.searched, q.zeros = append(q.features, r.feature), append(q.searched, searched), append(q.zeros, zero)
 	}
 	for i := range c.categorical {
 		q.categories = append(q.categories, newVectorCategories(&c.categorical[i]))
