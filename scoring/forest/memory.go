@@ -146,7 +146,7 @@ type census struct {
 	subtrees int64 // of the pattern tables
 	entries  int64 // likewise
 	sets     map[rankedAs]categoryCensus
-	ranked   map[rankedAs]struct{} // with thresholds
+	ranked   int64 // features with thresholds, twice where zero is missing at some splits only
 }
 
 // A treeLevel counts the splits and leaves at one depth of a tree.
@@ -156,7 +156,8 @@ type treeLevel struct{ splits, leaves int }
 type categoryCensus struct{ splits, codes, most int64 }
 
 func (f *Forest) census() *census {
-	n := &census{depth: make([]uint8, len(f.Trees)), sets: make(map[rankedAs]categoryCensus), ranked: make(map[rankedAs]struct{})}
+	n := &census{depth: make([]uint8, len(f.Trees)), sets: make(map[rankedAs]categoryCensus)}
+	ranked := make([]bool, 2*f.NumFeature)
 	var level []uint8
 	for i := range f.Trees {
 		t := &f.Trees[i]
@@ -174,8 +175,9 @@ func (f *Forest) census() *census {
 			level[node.Left], level[node.Right] = level[k]+1, level[k]+1
 			if node.Set >= 0 {
 				n.countSet(node.rankedAs(), t.Sets[node.Set])
-			} else {
-				n.ranked[node.rankedAs()] = struct{}{}
+			} else if of := node.rankedAs(); !ranked[of] {
+				ranked[of] = true
+				n.ranked++
 			}
 		}
 		n.depth[i] = uint8(depth)
@@ -214,16 +216,15 @@ func (n *census) countPatterns(depth int) {
 
 // columnsBytes returns what the columns take that rows are quantised into.
 func (n *census) columnsBytes(f *Forest) int64 {
-	ranked := int64(len(n.ranked))
-	categories, permuted, columns := int64(0), int64(0), int64(len(chunkColumns{}))*(int64(n.splits/chunkThresholds)+ranked)
+	categories, permuted, columns := int64(0), int64(0), int64(len(chunkColumns{}))*(int64(n.splits/chunkThresholds)+n.ranked)
 	for _, c := range n.sets {
 		places := min(c.codes, c.most) + 2
 		categories += places * (c.splits + 2*keyBytes)
-		permuted += c.splits * min((places+blockRows-1)/blockRows, maxPages) * blockRows
+		permuted += min(c.splits, maxColumns) * min((places+blockRows-1)/blockRows, maxPages) * blockRows
 		columns += c.splits
 	}
 	return int64(n.splits)*keyBytes + min(columns, maxColumns)*columnBytes + min(categories, maxCategoryBytes) + permuted +
-		ranked*(rankedBytes+rankedFloats*f.numberBytes())
+		n.ranked*(rankedBytes+rankedFloats*f.numberBytes())
 }
 
 // numberBytes returns the size of a number of the forest's own precision.
