@@ -69,7 +69,7 @@ e2e: ## Test the whole on real Kafka; needs Java 17, Maven and Python 3.12
 	@training/venv.sh >/dev/null
 	$(GO) test -tags e2e -count=1 -timeout 30m ./e2e/...
 
-training: ## Test the training package; needs Python 3.12
+training: ## Test the training package; needs Python 3.11 and 3.12
 	training/test.sh
 
 bundle: ## Train the demo model anew and export it to models/, byte for byte; needs Python 3.12

@@ -27,7 +27,8 @@ func newPredictCommand() *cobra.Command {
 		Long: `Score the rows of a CSV file with any supported model file; no bundle is needed.
 The header names the features (any order, all of them); an empty field is a missing value; a category stands by
 name, or by code where the model has no names. Out come margin and prediction (margin_0.. for several classes), and with
---contributions every feature's SHAP value and the bias. Numbers are the shortest that read back as the same float64.`,
+--contributions every feature's SHAP value and the bias. Numbers are the shortest that read back as the same float64.
+` + memoryEnv + ` bounds the memory that loading the model may take, as in the service.`,
 		Example: "  riskctl predict --model model.ubj --input rows.csv --contributions --output out.csv",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

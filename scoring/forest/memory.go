@@ -93,9 +93,12 @@ func (f *Forest) Memory() Memory {
 	for i := range f.Trees {
 		m.Trees += f.Trees[i].bytes()
 	}
+	if f.hasLinearLeaves() {
+		return m // it is walked
+	}
 	m.Scoring = rounded(n.columnsBytes(f)) + rounded(n.scoringBytes(f))
 	m.Building = int64(n.splits)*buildKeyBytes + int64(f.NumFeature)*buildRowBytes
-	if f.hasCovers() && !f.hasLinearLeaves() {
+	if f.hasCovers() {
 		if entries, ok := n.tableEntries(f); ok {
 			sources := int64(0)
 			if f.NumFeature > entryLanes {

@@ -84,8 +84,10 @@ func (p *patternTables) fill(padded []*paddedTree, progress *Progress) error {
 	var workers sync.WaitGroup
 	for range tableWorkers {
 		workers.Go(func() {
+			games := newTreeGames()
 			for i := next.Add(1) - 1; i < int64(len(padded)); i = next.Add(1) - 1 {
-				p.fillTree(&p.trees[i], padded[i])
+				games.of(padded[i])
+				p.fillTree(&p.trees[i], padded[i], games)
 			}
 		})
 	}
@@ -107,12 +109,11 @@ func (p *patternTables) fill(padded []*paddedTree, progress *Progress) error {
 	}
 }
 
-// fillTree computes the entries of one tree.
-func (p *patternTables) fillTree(tree *patternTree, pad *paddedTree) {
-	games := pad.games()
+// fillTree computes the entries of one tree from its games.
+func (p *patternTables) fillTree(tree *patternTree, pad *paddedTree, games *treeGames) {
 	for k := range tree.subtrees {
 		s := &tree.subtrees[k]
-		entries, four := p.entries[s.first:][:pad.patterns()], games[4*s.slot-maxSlots:][:4]
+		entries, four := p.entries[s.first:][:pad.patterns()], games.games[4*s.slot-maxSlots:][:4]
 		fillSubtree(entries, four, p.lanesOf(tree, s, four))
 	}
 }

@@ -17,7 +17,7 @@ import (
 // are busy.
 const (
 	hostileBytes  = 32 << 20
-	hostileTime   = 10 * time.Second
+	hostileTime   = 15 * time.Second
 	hostileMemory = 320 << 20
 )
 

@@ -9,8 +9,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/trendbuy/riskscorer/scoring/forest"
 	"github.com/trendbuy/riskscorer/scoring/forest/xgboost"
 )
 
@@ -18,7 +20,7 @@ import (
 // are busy.
 const (
 	hostileBytes  = 32 << 20
-	hostileTime   = 10 * time.Second
+	hostileTime   = 15 * time.Second
 	hostileMemory = 192 << 20
 )
 
@@ -146,4 +148,45 @@ func peakHeap(f func() error) (int64, error) {
 			peak = max(peak, live())
 		}
 	}
+}
+
+// TestThePeakOfLoadingIsKnown collects garbage while models are loaded, and holds what is left against the estimate.
+func TestThePeakOfLoadingIsKnown(t *testing.T) {
+	for name, model := range map[string]largeModel{
+		"deep":    {trees: 200, depth: 10, features: 28, lie: func(_ int, t *largeTree) { t.cover = nil }},
+		"shallow": {trees: 600, depth: 6, features: 28},
+	} {
+		data := model.encode()
+		before, peak, estimate := liveHeap(), int64(0), int64(0)
+		synctest.Test(t, func(t *testing.T) {
+			reports := 0
+			progress := forest.NewProgress(func(part float64) error {
+				if reports++; reports%50 == 0 || part >= 0.5 {
+					peak = max(peak, liveHeap()-before)
+				}
+				time.Sleep(2 * time.Second) // so that the next report comes at once
+				return nil
+			})
+			time.Sleep(2 * time.Second)
+			f, err := xgboost.Load(data, xgboost.Options{Forest: forest.Options{Progress: progress}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			peak, estimate = max(peak, liveHeap()-before), f.Memory().Peak()
+			runtime.KeepAlive(f)
+		})
+		t.Logf("%s: %d KiB of %d", name, peak>>10, estimate>>10)
+		if peak > estimate || peak < estimate/2 {
+			t.Errorf("%s: loading takes %d KiB beside the file, and was to take %d", name, peak>>10, estimate>>10)
+		}
+		runtime.KeepAlive(data)
+	}
+}
+
+// liveHeap is what the heap holds that is in use.
+func liveHeap() int64 {
+	var stats runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapAlloc)
 }
