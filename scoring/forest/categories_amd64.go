@@ -28,13 +28,13 @@ func newVectorCategories(f *categoricalFeature) vectorCategories {
 	return v
 }
 
-// columns writes the feature's columns of up to 64 rows.
-func (v *vectorCategories) columns(s *vectorScratch, rows []float64, width int) {
-	columns := s.columns[v.first*blockRows:]
+// columns writes the feature's columns of up to 64 rows to their places in dst.
+func (v *vectorCategories) columns(dst []byte, rows []float64, width int) {
+	columns := dst[v.first*blockRows:]
 	var places [blockRows]byte // within a page
 	var pages [maxPages]uint64 // of the rows whose category is in the page
 	for k := range len(rows) / width {
-		x := float32(rows[k*width+v.feature])
+		x := rows[k*width+v.feature]
 		if v.pages == 0 {
 			for j, b := range v.row(x) {
 				columns[j*blockRows+k] = b

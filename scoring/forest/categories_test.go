@@ -18,17 +18,19 @@ func TestKernelsByCategories(t *testing.T) {
 			for range 30 {
 				d.Trees = append(d.Trees, categoricalStump(r, codes))
 			}
-			f, err := forest.New(d)
-			if err != nil {
-				t.Fatal(err)
-			}
 			rows := make([]float64, 131*2)
 			for i := range rows {
 				if rows[i] = float64(r.IntN(codes + 3)); r.IntN(8) == 0 {
 					rows[i] = []float64{math.NaN(), -1, -0.5, 0.5, 1 << 40, math.Inf(1)}[r.IntN(6)]
 				}
 			}
-			compareKernels(t, f, rows, rowCounts...)
+			for _, d.Wide = range []bool{false, true} {
+				f, err := forest.New(d)
+				if err != nil {
+					t.Fatal(err)
+				}
+				compareKernels(t, f, rows, rowCounts...)
+			}
 		})
 	}
 }

@@ -5,7 +5,7 @@ package forest
 // the same for every row. A group's values add up to its margin, save for the rounding of the margin.
 //
 // These are the values of Lundberg's TreeSHAP and of XGBoost's and LightGBM's own, computed in float64.
-// If no tree of an XGBoost model is deeper than 6, they come from tables in float32, of at most 64 MiB, and are within 1e-6 of
+// If no tree is deeper than 6, they come from tables in float32, of at most 64 MiB, and are within 1e-6 of
 // the sum of what the trees contribute, signs aside. They depend on the row alone, not on its neighbours
 // or on the kernel. ContributionsTo does not allocate once its scratch memory is pooled; it panics with a *[ShapeError] if the
 // shapes do not fit, and if [Forest.Explains] is false.
@@ -26,9 +26,9 @@ type explainer struct {
 	quadrature *quadrature    // where there are no tables
 }
 
-func newExplainer(f *Forest, progress *Progress) (e *explainer, err error) {
+func newExplainer(f *Forest, tests *nodeTests, progress *Progress) (e *explainer, err error) {
 	e = &explainer{bias: f.bias()}
-	if e.tables, err = newPatternTables(f, progress); err == nil && e.tables == nil {
+	if e.tables, err = newPatternTables(f, tests, progress); err == nil && e.tables == nil {
 		e.quadrature, err = newQuadrature(f, maxFactorBytes, progress)
 	}
 	return e, err

@@ -9,7 +9,7 @@ package forest
 import "fmt"
 
 // EngineID names the arithmetic of this package. It changes whenever any output bit does.
-const EngineID = "forest/2"
+const EngineID = "forest/3"
 
 // Forest is a tree ensemble in the form that every loader produces. A literal is only a description:
 // [New] checks it and makes the Forest that explains.
@@ -42,7 +42,7 @@ type Forest struct {
 	Trees []Tree
 
 	explainer *explainer // nil where the trees have no covers
-	program   *program   // nil where the reference walk scores
+	program   program    // nil where the reference walk scores
 	// scalar says that quadrature is to be in Go, whatever the CPU has.
 	scalar bool
 }
@@ -111,14 +111,18 @@ func NewWith(f Forest, o Options) (*Forest, error) {
 	if err := o.check(f.Memory().Peak()); err != nil {
 		return nil, fmt.Errorf("forest: %w", err)
 	}
+	tests, err := newNodeTests(&f)
+	if err != nil {
+		tests = nil // rows are not quantised: the forest is walked
+	}
 	if f.hasCovers() && !f.hasLinearLeaves() {
-		e, err := newExplainer(&f, o.Progress)
+		e, err := newExplainer(&f, tests, o.Progress)
 		if err != nil {
 			return nil, err
 		}
 		f.explainer = e
 	}
-	f.program = fastest(&f)
+	f.program = fastest(&f, tests)
 	return &f, nil
 }
 

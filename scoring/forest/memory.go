@@ -65,19 +65,22 @@ const (
 	linearBytes = 200
 	termBytes   = 20 // of a linear leaf
 
-	keyBytes     = 8    // a threshold, padded for the search
-	rankedBytes  = 1300 // a feature with thresholds, with its table for the assembly
+	keyBytes     = 16  // a threshold, padded for the search
+	rankedBytes  = 192 // a feature with thresholds
+	rankedFloats = 288 // those of its table for the assembly
 	columnBytes  = 24
 	shallowBytes = 512 + 192 // a block for many rows, and one for single rows, without the leaves
 	splitBytes   = 16        // of a tree scored leaf by leaf
 	packedBytes  = 8         // a node of a deep tree, without its leaf
-	matchedBytes = 448       // a tree of up to 32 leaves
+	matchedBytes = 320       // a tree of up to 32 leaves, without them
 
+	pageBytes        = 8192 // by which the allocator rounds what is large
 	patternTreeBytes = 64 + 192 + 216
 	subtreeBytes     = 16 + 64 // with the places of its lanes, of a forest of more than 8 features
 
 	buildTreeBytes = 1152 + 256 // a tree while its patterns are computed
-	buildKeyBytes  = 12         // a threshold while columns are made
+	buildKeyBytes  = 24         // a threshold while columns are made
+	buildRowBytes  = 96         // a feature likewise
 )
 
 // Memory returns an estimate of what the forest takes: no less, and rarely half as much again. The trees must be
@@ -91,17 +94,16 @@ func (f *Forest) Memory() Memory {
 	if f.hasLinearLeaves() {
 		return m // it is walked
 	}
-	columns := rounded(n.columnsBytes(f))
-	m.Scoring = columns + rounded(n.scoringBytes(f))
-	m.Building = int64(n.splits) * buildKeyBytes
+	m.Scoring = rounded(n.columnsBytes(f)) + rounded(n.scoringBytes(f))
+	m.Building = int64(n.splits)*buildKeyBytes + int64(f.NumFeature)*buildRowBytes
 	if f.hasCovers() {
 		if entries, ok := n.tableEntries(f); ok {
 			sources := int64(0)
 			if f.NumFeature > entryLanes {
 				sources = int64(len(f.Trees)) * (maxSubtrees*maxSlots + 256)
 			}
-			m.Explaining = columns + rounded(sources+int64(len(f.Trees))*patternTreeBytes+n.subtrees*subtreeBytes) +
-				entries*int64(entryLanes)*4
+			m.Explaining = rounded(sources+int64(len(f.Trees))*patternTreeBytes+n.subtrees*subtreeBytes) +
+				entries*int64(entryLanes)*4 + pageBytes
 			m.Building += int64(len(f.Trees)) * buildTreeBytes
 		} else {
 			m.Explaining = int64(quadratureBytes(len(f.Trees), n.splits, numBlocks(min(n.deepest, f.NumFeature))))
@@ -144,7 +146,8 @@ type census struct {
 	leaves   int   // of the largest tree
 	subtrees int64 // of the pattern tables
 	entries  int64 // likewise
-	sets     map[int32]categoryCensus
+	sets     map[rankedAs]categoryCensus
+	ranked   int64 // features with thresholds, twice where zero is missing at some splits only
 }
 
 // A treeLevel counts the splits and leaves at one depth of a tree.
@@ -154,7 +157,8 @@ type treeLevel struct{ splits, leaves int }
 type categoryCensus struct{ splits, codes, most int64 }
 
 func (f *Forest) census() *census {
-	n := &census{depth: make([]uint8, len(f.Trees)), sets: make(map[int32]categoryCensus)}
+	n := &census{depth: make([]uint8, len(f.Trees)), sets: make(map[rankedAs]categoryCensus)}
+	ranked := make([]bool, 2*f.NumFeature)
 	var level []uint8
 	for i := range f.Trees {
 		t := &f.Trees[i]
@@ -171,7 +175,10 @@ func (f *Forest) census() *census {
 			at.splits++
 			level[node.Left], level[node.Right] = level[k]+1, level[k]+1
 			if node.Set >= 0 {
-				n.countSet(node.Feature, t.Sets[node.Set])
+				n.countSet(node.rankedAs(), t.Sets[node.Set])
+			} else if of := node.rankedAs(); !ranked[of] {
+				ranked[of] = true
+				n.ranked++
 			}
 		}
 		n.depth[i] = uint8(depth)
@@ -183,14 +190,14 @@ func (f *Forest) census() *census {
 	return n
 }
 
-func (n *census) countSet(feature int32, set []uint32) {
-	c := n.sets[feature]
+func (n *census) countSet(of rankedAs, set []uint32) {
+	c := n.sets[of]
 	c.splits++
 	c.codes += int64(len(set))
 	if len(set) > 0 {
 		c.most = max(c.most, int64(set[len(set)-1])+1)
 	}
-	n.sets[feature] = c
+	n.sets[of] = c
 }
 
 // countPatterns adds the tables of the tree whose levels were counted: a subtree for each node three levels above
@@ -210,27 +217,28 @@ func (n *census) countPatterns(depth int) {
 
 // columnsBytes returns what the columns take that rows are quantised into.
 func (n *census) columnsBytes(f *Forest) int64 {
-	categories, columns := int64(0), int64(n.splits/chunkThresholds+2*min(f.NumFeature, n.splits))
+	categories, permuted, columns := int64(0), int64(0), int64(len(chunkColumns{}))*(int64(n.splits/chunkThresholds)+n.ranked)
 	for _, c := range n.sets {
 		places := min(c.codes, c.most) + 2
-		categories += places*(c.splits+8) + c.splits*min(places+blockRows, maxPages*blockRows)
+		categories += places * (c.splits + 2*keyBytes)
+		permuted += min(c.splits, maxColumns) * min((places+blockRows-1)/blockRows, maxPages) * blockRows
 		columns += c.splits
 	}
-	key, ranked := int64(keyBytes), int64(rankedBytes)
+	return int64(n.splits)*keyBytes + min(columns, maxColumns)*columnBytes + min(categories, maxCategoryBytes) + permuted +
+		n.ranked*(rankedBytes+rankedFloats*f.numberBytes())
+}
+
+// numberBytes returns the size of a number of the forest's own precision.
+func (f *Forest) numberBytes() int64 {
 	if f.Wide {
-		key, ranked = 2*key, 2*ranked
+		return 8
 	}
-	return int64(n.splits)*key + min(columns, maxColumns)*columnBytes + min(categories, maxCategoryBytes) +
-		int64(min(f.NumFeature, n.splits))*ranked
+	return 4
 }
 
 // scoringBytes returns what the trees take as the kernels lay them out.
 func (n *census) scoringBytes(f *Forest) int64 {
-	trees := int64(len(f.Trees))
-	leaf := int64(4)
-	if f.Wide {
-		leaf = 8
-	}
+	trees, leaf := int64(len(f.Trees)), f.numberBytes()
 	if n.deepest <= blockDepth {
 		return trees * (shallowBytes + 2*leaf<<blockDepth)
 	}
@@ -242,14 +250,14 @@ func (n *census) scoringBytes(f *Forest) int64 {
 		size += trees*(leaf*256) + int64(n.splits)*splitBytes
 	}
 	if n.leaves <= 32 {
-		size += trees * matchedBytes
+		size += trees * (matchedBytes + 32*leaf)
 	}
 	return size
 }
 
 // tableEntries returns the number of entries of the pattern tables, and whether the forest has them.
 func (n *census) tableEntries(f *Forest) (int64, bool) {
-	if !f.plain() || n.deepest > maxTableDepth || n.entries >= maxTableBytes/(entryLanes*4) {
+	if n.deepest > maxTableDepth || n.entries >= maxTableBytes/(entryLanes*4) {
 		return 0, false
 	}
 	for i := range f.Trees {

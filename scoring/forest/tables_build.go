@@ -20,12 +20,9 @@ const fillCheck = 50 * time.Millisecond
 const maxTableLeaf = 1e36
 
 // newPatternTables returns the tables of f, or nil for a forest that they do not suit: that depends on
-// the trees alone. The bits of the entries do not depend on the number of workers or CPUs. The error is that of
-// progress.
-func newPatternTables(f *Forest, progress *Progress) (*patternTables, error) {
-	if !f.plain() {
-		return nil, nil
-	}
+// the trees alone. It uses tests where there are any. The bits of the entries do not depend on the number of workers
+// or CPUs. The error is that of progress.
+func newPatternTables(f *Forest, tests *nodeTests, progress *Progress) (*patternTables, error) {
 	p := &patternTables{places: numPlaces(f.NumFeature)}
 	var padded []*paddedTree
 	size := 1
@@ -52,7 +49,7 @@ func newPatternTables(f *Forest, progress *Progress) (*patternTables, error) {
 	if err := p.fill(padded, progress); err != nil {
 		return nil, fmt.Errorf("forest: tables of contributions: %w", err)
 	}
-	p.outcomes = newOutcomes(f, padded)
+	p.outcomes = newOutcomes(tests, padded)
 	p.vector = newVectorTables(p)
 	p.scratch.New = func() any {
 		size := p.stride() * tableRows

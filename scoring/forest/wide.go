@@ -98,21 +98,6 @@ func wideSoftmax(margins []float64) {
 	}
 }
 
-// plain reports whether all splits are XGBoost's, which is what kernels and pattern tables are made for.
-func (f *Forest) plain() bool {
-	odd := func(n Node) bool { return n.Missing != MissingNaN }
-	return !f.Wide && !f.LessEqual && !slices.ContainsFunc(f.Trees, func(t Tree) bool { return slices.ContainsFunc(t.Nodes, odd) })
-}
-
-// narrow returns what a forest that is not wide holds as float32.
-func narrow(wide []float64) []float32 {
-	out := make([]float32, len(wide))
-	for i, x := range wide {
-		out[i] = float32(x)
-	}
-	return out
-}
-
 // hasLinearLeaves reports whether a leaf's value depends on the row, so that there is nothing to explain exactly.
 func (f *Forest) hasLinearLeaves() bool {
 	return slices.ContainsFunc(f.Trees, func(t Tree) bool { return t.Linear != nil })
