@@ -6,7 +6,10 @@
 // methods are safe for concurrent use.
 package forest
 
-import "fmt"
+import (
+	"fmt"
+	"sync"
+)
 
 // EngineID names the arithmetic of this package. It changes whenever any output bit does.
 const EngineID = "forest/3"
@@ -111,18 +114,23 @@ func NewWith(f Forest, o Options) (*Forest, error) {
 	if err := o.check(f.Memory().Peak()); err != nil {
 		return nil, fmt.Errorf("forest: %w", err)
 	}
-	tests, err := newNodeTests(&f)
-	if err != nil {
+	tests, unfit := newNodeTests(&f)
+	if unfit != nil {
 		tests = nil // rows are not quantised: the forest is walked
 	}
+	var p program
+	var compiling sync.WaitGroup
+	compiling.Go(func() { p = fastest(&f, tests) }) // a large model takes a second for each of the two
+	var e *explainer
+	var err error
 	if f.hasCovers() && !f.hasLinearLeaves() {
-		e, err := newExplainer(&f, tests, o.Progress)
-		if err != nil {
-			return nil, err
-		}
-		f.explainer = e
+		e, err = newExplainer(&f, tests, o.Progress)
 	}
-	f.program = fastest(&f, tests)
+	compiling.Wait()
+	if err != nil {
+		return nil, err
+	}
+	f.program, f.explainer = p, e
 	return &f, nil
 }
 
