@@ -21,7 +21,7 @@ const (
 // generation owns everything that happens between two rebalances. The library keeps the coordinator's connection open
 // until run returns, which is what makes the last commit possible; after that a commit would be fenced, as it should be.
 type generation struct {
-	*Consumer
+	*membership
 	gen       *kafka.Generation
 	positions []*position
 	led       bool // this member made the group's assignment
@@ -30,9 +30,9 @@ type generation struct {
 	commits   report
 }
 
-func newGeneration(c *Consumer, gen *kafka.Generation, led bool, assigned int) *generation {
-	g := &generation{Consumer: c, gen: gen, led: led, assigned: assigned, log: c.log.With(slog.Int("generation", int(gen.ID)))}
-	for _, a := range gen.Assignments[c.cfg.Topic] {
+func newGeneration(m *membership, gen *kafka.Generation, led bool, assigned int) *generation {
+	g := &generation{membership: m, gen: gen, led: led, assigned: assigned, log: m.log.With(slog.Int("generation", int(gen.ID)))}
+	for _, a := range gen.Assignments[m.cfg.Topic] {
 		start := a.Offset
 		if start < 0 { // the library's placeholder for "never committed"
 			start = -1
@@ -65,15 +65,18 @@ func (g *generation) run(ended context.Context) {
 	var workers sync.WaitGroup
 	for _, p := range g.positions {
 		w := &worker{generation: g, position: p}
-		workers.Go(func() { w.run(polling, handling) })
+		workers.Go(func() { g.work(w, polling, handling) })
 	}
 	var watcher sync.WaitGroup
 	watcher.Go(func() { g.watch(polling, stopPolling) })
 
 	g.commitUntil(polling, stopPolling)
-	workers.Wait()
+	all := g.drained(&workers, handling)
 	watcher.Wait()
 	g.commitLast(handling)
+	if !all {
+		g.log.Error("the generation ended without its handlers: what they hold was not acknowledged")
+	}
 }
 
 // commitLast commits what the drain got acknowledged. It tries again, within the time to drain, unless it is fenced off.

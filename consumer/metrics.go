@@ -13,6 +13,7 @@ type metrics struct {
 	generations  prometheus.Counter
 	commits      prometheus.Counter
 	commitErrors prometheus.Counter
+	wedged       prometheus.Counter
 	fetchErrors  *prometheus.CounterVec
 	handle       prometheus.Histogram
 }
@@ -30,6 +31,7 @@ func newMetrics(reg prometheus.Registerer, s *state) *metrics {
 		generations:  counter("rebalances_total", "Generations of the group that this member took part in."),
 		commits:      counter("commits_total", "Successful offset commits."),
 		commitErrors: counter("commit_errors_total", "Failed offset commits."),
+		wedged:       counter("wedged_batches_total", "Batches whose handler did not return in time: this member left the group."),
 		fetchErrors: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "riskscorer_consumer_fetch_errors_total", Help: "Failed fetches, by kind.",
 		}, []string{"kind"}),

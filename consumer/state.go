@@ -34,6 +34,7 @@ type PartitionStatus struct {
 const (
 	kindHandler = "handler" // the handler failed with an error of its own
 	kindNoStart = "no_committed_offset"
+	kindWedged  = "wedged" // the handler does not return
 )
 
 // state is what Status and the metrics read.

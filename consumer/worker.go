@@ -154,7 +154,7 @@ func (w *worker) handle(polling, handling context.Context, h Handler, records []
 	attrs := slog.Int("partition", w.position.partition)
 	for {
 		begin := time.Now()
-		err := h.Handle(handling, records)
+		err := w.attempt(handling, h, records)
 		if err == nil {
 			w.metrics.handle.Observe(time.Since(begin).Seconds())
 			w.position.resumeHandling()
