@@ -28,9 +28,10 @@ const (
 // Handler handles the records of one partition, in order, from one goroutine.
 type Handler interface {
 	// Handle returns nil once all that the records lead to is acknowledged. An error means that a service it needs is
-	// broken: the same records come again until it returns nil or the partition is taken away. The records' memory is
-	// valid until Handle returns. ctx ends DRAIN_TIMEOUT after the partition was taken away; Handle must then return.
-	// If it does not, or takes longer than HANDLE_TIMEOUT, the member leaves the group until it has.
+	// broken: the same records come again until it returns nil or the partition is taken away. An error with a method
+	// PauseKind() string names its kind for the metrics, from a closed set. The records' memory is valid until Handle
+	// returns. ctx ends DRAIN_TIMEOUT after the partition was taken away; Handle must then return. If it does not, or
+	// takes longer than HANDLE_TIMEOUT, the member leaves the group until it has.
 	Handle(ctx context.Context, records []broker.Record) error
 	// Close is called once, after the last Handle has returned.
 	Close()

@@ -65,13 +65,13 @@ func (g *generation) run(ended context.Context) {
 	var workers sync.WaitGroup
 	for _, p := range g.positions {
 		w := &worker{generation: g, position: p}
-		workers.Go(func() { g.work(w, polling, handling) })
+		workers.Go(func() { g.work(polling, handling, w) })
 	}
 	var watcher sync.WaitGroup
 	watcher.Go(func() { g.watch(polling, stopPolling) })
 
 	g.commitUntil(polling, stopPolling)
-	all := g.drained(&workers, handling)
+	all := g.drained(handling, &workers)
 	watcher.Wait()
 	g.commitLast(handling)
 	if !all {

@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -148,8 +149,15 @@ func (p *position) set(to *pause, kind, reason string) {
 	*to = pause{reason: reason, kind: kind, since: since}
 }
 
-// kindOf returns the bounded label of a handler's error.
+// kindOf returns the label of a handler's error, which may name its kind itself, from a closed set of its own.
 func kindOf(err error) string {
+	var named interface {
+		error
+		PauseKind() string
+	}
+	if errors.As(err, &named) {
+		return named.PauseKind()
+	}
 	if k := broker.KindOf(err); k != broker.KindOther {
 		return k.String()
 	}

@@ -34,7 +34,7 @@ func (m *membership) run(ctx context.Context) error {
 }
 
 // work runs a worker and knows until when.
-func (m *membership) work(w *worker, polling, handling context.Context) {
+func (m *membership) work(polling, handling context.Context, w *worker) {
 	m.mu.Lock()
 	m.busy[w] = struct{}{}
 	m.mu.Unlock()
@@ -97,7 +97,7 @@ func (m *membership) awaitStuck(ctx context.Context) {
 // drained waits for the generation's workers until the handling has ended and they had their time to return. Those left
 // are abandoned: their records were never acknowledged, so whoever reads them next gives the same results. It reports
 // whether all have returned; if not, the member leaves the group.
-func (m *membership) drained(workers *sync.WaitGroup, handling context.Context) bool {
+func (m *membership) drained(handling context.Context, workers *sync.WaitGroup) bool {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -19,10 +19,21 @@ import (
 	"github.com/trendbuy/riskscorer/scoring"
 )
 
-// Config names the topics that results and dead letters go to.
+// Config names the topics that results and dead letters go to, and says which events are out of the ordinary.
 type Config struct {
 	ResultsTopic     string `env:"RESULTS_TOPIC, default=risk-results" help:"topic of results"`
 	DeadLettersTopic string `env:"DEAD_LETTERS_TOPIC, default=order-features-dead-letters" help:"topic of dead letters"`
+	// RejectShare is the share of a partition's last 1,000 records that may be of one contract class. A zero, which no
+	// setting gives, is as 1: never.
+	RejectShare float64 `env:"REJECT_SHARE, default=0.5" help:"a partition pauses if more than this share of its last 1,000 records break the contract in one way (one feature_ class); 1 is never"`
+}
+
+// Validate names the variable of each setting that makes no sense.
+func (c Config) Validate() error {
+	if !(c.RejectShare > 0 && c.RejectShare <= 1) {
+		return fmt.Errorf("REJECT_SHARE: %v is not in (0, 1]", c.RejectShare)
+	}
+	return nil
 }
 
 // Publisher publishes records and returns when every one is acknowledged. Publishing the same records again
@@ -42,11 +53,18 @@ type Pipeline struct {
 	results ResultsFunc
 	log     *slog.Logger
 	metrics *metrics
+	shares  shares
 }
 
 // New returns a pipeline.
 func New(c Config, s *scoring.Scorer, d *schemas.Decoder, r ResultsFunc, log *slog.Logger, reg prometheus.Registerer) *Pipeline {
-	return &Pipeline{config: c, scorer: s, decoder: d, results: r, log: log, metrics: newMetrics(reg)}
+	if c.RejectShare == 0 {
+		c.RejectShare = 1
+	}
+	return &Pipeline{
+		config: c, scorer: s, decoder: d, results: r, log: log, metrics: newMetrics(reg),
+		shares: shares{limit: c.RejectShare, partitions: make(map[int]*recent)},
+	}
 }
 
 // Worker handles the batches of one partition, one after another. Use it from one goroutine.
@@ -75,14 +93,21 @@ func (p *Pipeline) Worker(publisher Publisher) *Worker {
 
 // Handle turns every record into a result or a dead letter and returns when all of them are acknowledged.
 // Tombstones are counted and skipped. An error means a broken service: nothing may be committed, and the same
-// records are to be handled again.
+// records are to be handled again. One of them is *ShareError.
 func (w *Worker) Handle(ctx context.Context, records []broker.Record) error {
+	if len(records) == 0 {
+		return nil
+	}
 	results, err := w.pipeline.results(ctx)
 	if err != nil {
 		return fmt.Errorf("find the results' schema: %w", err)
 	}
 	m := w.pipeline.metrics
 	if err := m.time(stageDecode, func() error { return w.decode(ctx, records) }); err != nil {
+		return err
+	}
+	seen, err := w.pipeline.shares.admit(records, w.outputs)
+	if err != nil {
 		return err
 	}
 	_ = m.time(stageScore, func() error {
@@ -95,6 +120,7 @@ func (w *Worker) Handle(ctx context.Context, records []broker.Record) error {
 	if err := m.time(stagePublish, func() error { return w.publish(ctx) }); err != nil {
 		return err
 	}
+	w.pipeline.shares.keep(records[0].Partition, seen)
 	w.count(records)
 	return nil
 }
