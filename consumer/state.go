@@ -151,11 +151,10 @@ func (p *position) set(to *pause, kind, reason string) {
 
 // kindOf returns the label of a handler's error, which may name its kind itself, from a closed set of its own.
 func kindOf(err error) string {
-	var named interface {
+	if named, ok := errors.AsType[interface {
 		error
 		PauseKind() string
-	}
-	if errors.As(err, &named) {
+	}](err); ok {
 		return named.PauseKind()
 	}
 	if k := broker.KindOf(err); k != broker.KindOther {

@@ -26,12 +26,17 @@ type Config struct {
 	// RejectShare is the share of a partition's last 1,000 records that may be of one contract class. A zero, which no
 	// setting gives, is as 1: never.
 	RejectShare float64 `env:"REJECT_SHARE, default=0.5" help:"a partition pauses if more than this share of its last 1,000 records break the contract in one way (one feature_ class); 1 is never"`
+	// MaxEventAge does not change a result's value, which holds nothing of a clock.
+	MaxEventAge time.Duration `env:"MAX_EVENT_AGE, default=0" help:"the results of older events carry the header riskscorer.stale; 0 is never"`
 }
 
 // Validate names the variable of each setting that makes no sense.
 func (c Config) Validate() error {
 	if !(c.RejectShare > 0 && c.RejectShare <= 1) {
 		return fmt.Errorf("REJECT_SHARE: %v is not in (0, 1]", c.RejectShare)
+	}
+	if c.MaxEventAge < 0 {
+		return fmt.Errorf("MAX_EVENT_AGE: %v is negative", c.MaxEventAge)
 	}
 	return nil
 }
@@ -83,6 +88,7 @@ type Worker struct {
 type output struct {
 	source *broker.Record
 	order  int
+	stale  bool            // older than MAX_EVENT_AGE when the batch was encoded
 	reject *schemas.Reject // nil for a result
 }
 
@@ -151,6 +157,7 @@ func (w *Worker) decode(ctx context.Context, records []broker.Record) error {
 // encode makes one record to publish of each output.
 func (w *Worker) encode(results *schemas.Results) error {
 	w.records = w.records[:0]
+	now := time.Now()
 	for i := range w.outputs {
 		o := &w.outputs[i]
 		if o.reject != nil {
@@ -161,14 +168,26 @@ func (w *Worker) encode(results *schemas.Results) error {
 		if err != nil {
 			return fmt.Errorf("encode the result of offset %d: %w", o.source.Offset, err)
 		}
+		o.stale = w.stale(o, now)
 		w.records = append(w.records, broker.Record{
 			Topic:   w.pipeline.config.ResultsTopic,
 			Key:     []byte(w.orders[o.order].ID),
 			Value:   value,
-			Headers: resultHeaders(o.source),
+			Headers: resultHeaders(o.source, o.stale),
 		})
 	}
 	return nil
+}
+
+// stale reports whether an event is too old to act on without a second thought. Its age is by its own time, or by
+// Kafka's where it has none.
+func (w *Worker) stale(o *output, now time.Time) bool {
+	occurred := w.orders[o.order].OccurredAt
+	if occurred.IsZero() {
+		occurred = o.source.Time
+	}
+	limit := w.pipeline.config.MaxEventAge
+	return limit > 0 && now.Sub(occurred) > limit
 }
 
 // tooLarge is an error of a publisher that names the one record that no broker takes because of its size.
@@ -206,6 +225,9 @@ func (w *Worker) count(records []broker.Record) {
 		o := &w.outputs[i]
 		if o.reject == nil {
 			m.results.WithLabelValues(string(w.decisions[o.order].Band)).Inc()
+			if o.stale {
+				m.stale.Inc()
+			}
 			m.latency.Observe(now.Sub(o.source.Time).Seconds())
 			continue
 		}
