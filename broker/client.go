@@ -40,6 +40,7 @@ type Client struct {
 	dialer    *kafka.Dialer
 	stop      context.CancelFunc
 	closed    atomic.Bool
+	codecs    codecs
 }
 
 // NewClient checks cfg and reads its files, but does not connect. With topics, only their metadata is kept up to
