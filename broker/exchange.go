@@ -39,7 +39,7 @@ var (
 )
 
 // ApiKey implements protocol.Message.
-func (a *rawAnswer) ApiKey() protocol.ApiKey { return protocol.Fetch }
+func (a *rawAnswer) ApiKey() protocol.ApiKey { return protocol.Fetch } //nolint:revive // the spelling is the library's
 
 // Required implements protocol.RawExchanger. It is called with the connection's versions just before RawExchange.
 func (f *rawFetch) Required(versions map[protocol.ApiKey]int16) bool {

@@ -24,6 +24,7 @@ type generation struct {
 	*membership
 	gen       *kafka.Generation
 	positions []*position
+	memory    Memory
 	led       bool // this member made the group's assignment
 	assigned  int  // partitions that the assignment covers
 	log       *slog.Logger
@@ -39,6 +40,7 @@ func newGeneration(m *membership, gen *kafka.Generation, led bool, assigned int)
 		}
 		g.positions = append(g.positions, &position{partition: a.ID, next: start, committed: start, high: -1})
 	}
+	g.memory = m.cfg.Memory(len(g.positions))
 	return g
 }
 
@@ -49,7 +51,12 @@ func (g *generation) run(ended context.Context) {
 	}
 	g.metrics.generations.Inc()
 	g.state.join(g.gen.ID, g.positions)
-	g.log.Info("joined", slog.String("group", g.cfg.Group), slog.Int("partitions", len(g.positions)))
+	g.metrics.memory.Set(float64(g.memory.Bound))
+	g.log.Info("joined", slog.String("group", g.cfg.Group), slog.Int("partitions", len(g.positions)),
+		slog.Int("fetch_bytes", g.memory.FetchBytes), slog.Int("batch_records", g.memory.BatchRecords))
+	if limit := int64(g.cfg.MemoryLimit); limit > 0 && g.memory.Bound > limit {
+		g.log.Warn("STREAM_MEMORY_LIMIT is too small for this many partitions", slog.Int64("limit", limit), slog.Int64("needed", g.memory.Bound))
+	}
 	defer g.state.leave("the group is rebalancing")
 
 	// One context for polling ends with the generation. The one for handling outlives it by the time to drain.

@@ -15,6 +15,7 @@ type metrics struct {
 	commitErrors prometheus.Counter
 	wedged       prometheus.Counter
 	fetchErrors  *prometheus.CounterVec
+	memory       prometheus.Gauge
 	handle       prometheus.Histogram
 }
 
@@ -35,12 +36,15 @@ func newMetrics(reg prometheus.Registerer, s *state) *metrics {
 		fetchErrors: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "riskscorer_consumer_fetch_errors_total", Help: "Failed fetches, by kind.",
 		}, []string{"kind"}),
+		memory: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "riskscorer_consumer_memory_bound_bytes", Help: "What the records under way of the assigned partitions may take, at most.",
+		}),
 		handle: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "riskscorer_consumer_batch_seconds", Help: "From a batch's hand-over to the handler to its acknowledgement, without failed attempts.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 14), NativeHistogramBucketFactor: 1.1,
 		}),
 	}
-	reg.MustRegister(m.fetchErrors, m.handle, collector{state: s})
+	reg.MustRegister(m.fetchErrors, m.memory, m.handle, collector{state: s})
 	return m
 }
 

@@ -112,7 +112,7 @@ func (w *worker) poll(polling context.Context, offset int64) (broker.Fetched, er
 	begin := time.Now()
 	f, err := w.client.Fetch(polling, broker.FetchRequest{
 		Topic: w.cfg.Topic, Partition: w.position.partition, Offset: offset,
-		MaxBytes: w.cfg.FetchMaxBytes, MaxWait: w.cfg.FetchMaxWait,
+		MaxBytes: w.memory.FetchBytes, MaxWait: w.cfg.FetchMaxWait,
 	})
 	if err != nil {
 		return f, err
@@ -134,7 +134,7 @@ func (w *worker) handleAll(polling, handling context.Context, h Handler, f broke
 		if polling.Err() != nil {
 			return false
 		}
-		n := min(len(records), w.cfg.BatchRecords)
+		n := min(len(records), w.memory.BatchRecords)
 		if !w.handle(polling, handling, h, records[:n]) {
 			return false
 		}
