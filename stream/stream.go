@@ -10,6 +10,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -59,6 +62,7 @@ type Pipeline struct {
 	log     *slog.Logger
 	metrics *metrics
 	shares  shares
+	cores   cores
 }
 
 // New returns a pipeline.
@@ -69,6 +73,7 @@ func New(c Config, s *scoring.Scorer, d *schemas.Decoder, r ResultsFunc, log *sl
 	return &Pipeline{
 		config: c, scorer: s, decoder: d, results: r, log: log, metrics: newMetrics(reg),
 		shares: shares{limit: c.RejectShare, partitions: make(map[int]*recent)},
+		cores:  cores{total: int64(runtime.GOMAXPROCS(0))},
 	}
 }
 
@@ -78,10 +83,17 @@ type Worker struct {
 	publisher Publisher
 
 	// Working memory of one batch, kept for the next.
+	decoded   []decoded
 	orders    []scoring.Order
 	decisions []scoring.Decision
 	outputs   []output
 	records   []broker.Record
+}
+
+// decoded is what a source record holds, if it is no tombstone.
+type decoded struct {
+	order  scoring.Order
+	reject *schemas.Reject
 }
 
 // output is what a source record becomes: a result of orders[order], or a dead letter.
@@ -117,7 +129,7 @@ func (w *Worker) Handle(ctx context.Context, records []broker.Record) error {
 		return err
 	}
 	_ = m.time(stageScore, func() error {
-		w.decisions = w.pipeline.scorer.Decide(w.decisions[:0], w.orders)
+		w.score()
 		return nil
 	})
 	if err := m.time(stageEncode, func() error { return w.encode(results) }); err != nil {
@@ -133,48 +145,82 @@ func (w *Worker) Handle(ctx context.Context, records []broker.Record) error {
 
 // decode fills orders and outputs from the records, in their order.
 func (w *Worker) decode(ctx context.Context, records []broker.Record) error {
+	w.decoded = slices.Grow(w.decoded[:0], len(records))[:len(records)]
+	if err := w.each(len(records), func(i int) (err error) {
+		r := &records[i]
+		w.decoded[i] = decoded{}
+		if r.Value == nil {
+			return nil
+		}
+		w.decoded[i].order, err = w.pipeline.decoder.Decode(ctx, r.Key, r.Value)
+		if err != nil && !errors.As(err, &w.decoded[i].reject) {
+			return fmt.Errorf("decode offset %d: %w", r.Offset, err)
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
 	w.orders, w.outputs = w.orders[:0], w.outputs[:0]
 	for i := range records {
-		r := &records[i]
-		if r.Value == nil {
-			continue
-		}
-		order, err := w.pipeline.decoder.Decode(ctx, r.Key, r.Value)
-		var reject *schemas.Reject
+		r, d := &records[i], &w.decoded[i]
 		switch {
-		case err == nil:
-			w.outputs = append(w.outputs, output{source: r, order: len(w.orders)})
-			w.orders = append(w.orders, order)
-		case errors.As(err, &reject):
-			w.outputs = append(w.outputs, output{source: r, reject: reject})
+		case r.Value == nil:
+		case d.reject != nil:
+			w.outputs = append(w.outputs, output{source: r, reject: d.reject})
 		default:
-			return fmt.Errorf("decode offset %d: %w", r.Offset, err)
+			w.outputs = append(w.outputs, output{source: r, order: len(w.orders)})
+			w.orders = append(w.orders, d.order)
 		}
 	}
 	return nil
 }
 
+// score decides every order.
+func (w *Worker) score() {
+	n := len(w.orders)
+	w.decisions = slices.Grow(w.decisions[:0], n)[:n]
+	w.pipeline.cores.spread(n, func(from, to int) {
+		w.pipeline.scorer.Decide(w.decisions[from:from:to], w.orders[from:to])
+	})
+}
+
 // encode makes one record to publish of each output.
 func (w *Worker) encode(results *schemas.Results) error {
-	w.records = w.records[:0]
+	w.records = slices.Grow(w.records[:0], len(w.outputs))[:len(w.outputs)]
 	now := time.Now()
-	for i := range w.outputs {
+	return w.each(len(w.outputs), func(i int) error {
 		o := &w.outputs[i]
 		if o.reject != nil {
-			w.records = append(w.records, deadLetter(w.pipeline.config.DeadLettersTopic, o.source, o.reject))
-			continue
+			w.records[i] = deadLetter(w.pipeline.config.DeadLettersTopic, o.source, o.reject)
+			return nil
 		}
 		value, err := results.AppendTo(nil, &w.orders[o.order], &w.decisions[o.order])
 		if err != nil {
 			return fmt.Errorf("encode the result of offset %d: %w", o.source.Offset, err)
 		}
 		o.stale = w.stale(o, now)
-		w.records = append(w.records, broker.Record{
+		w.records[i] = broker.Record{
 			Topic:   w.pipeline.config.ResultsTopic,
 			Key:     []byte(w.orders[o.order].ID),
 			Value:   value,
 			Headers: resultHeaders(o.source, o.stale),
-		})
+		}
+		return nil
+	})
+}
+
+// each calls do for 0 to n-1, on the idle cores too. After an error it calls no more, and returns the error.
+func (w *Worker) each(n int, do func(i int) error) error {
+	var failed atomic.Pointer[error]
+	w.pipeline.cores.spread(n, func(from, to int) {
+		for i := from; i < to && failed.Load() == nil; i++ {
+			if err := do(i); err != nil {
+				failed.CompareAndSwap(nil, &err)
+			}
+		}
+	})
+	if err := failed.Load(); err != nil {
+		return *err
 	}
 	return nil
 }
