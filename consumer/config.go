@@ -17,7 +17,7 @@ const (
 type Config struct {
 	Group          string        `env:"KAFKA_GROUP, default=riskscorer" help:"consumer group"`
 	Topic          string        `env:"ORDERS_TOPIC, default=order-features" help:"topic of order events"`
-	OffsetReset    string        `env:"OFFSET_RESET, default=earliest" help:"where a group without a committed offset starts: earliest, latest, or none (wait for an operator)"`
+	OffsetReset    string        `env:"OFFSET_RESET, default=earliest" help:"where a group without a committed offset starts: earliest, latest, or none (wait for an operator); one that the log no longer holds always waits"`
 	SessionTimeout time.Duration `env:"KAFKA_SESSION_TIMEOUT, default=10s" help:"how long a silent process keeps its partitions"`
 	// DrainTimeout bounds what a batch under way may take after its partition was taken away or the process was told to
 	// stop. It is below the session time-out, after which another member may already read the same records.

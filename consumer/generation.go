@@ -38,7 +38,7 @@ func newGeneration(m *membership, gen *kafka.Generation, led bool, assigned int)
 		if start < 0 { // the library's placeholder for "never committed"
 			start = -1
 		}
-		g.positions = append(g.positions, &position{partition: a.ID, next: start, committed: start, high: -1})
+		g.positions = append(g.positions, &position{partition: a.ID, next: start, committed: start, low: -1, high: -1})
 	}
 	g.memory = m.cfg.Memory(len(g.positions))
 	return g
@@ -158,7 +158,7 @@ func (g *generation) watch(polling context.Context, end context.CancelFunc) {
 	for i, p := range g.positions {
 		partitions[i] = p.partition
 	}
-	for sleep(polling, watchEvery) {
+	for first := true; first || sleep(polling, watchEvery); first = false {
 		if g.led {
 			n, err := g.client.PartitionCount(polling, g.cfg.Topic)
 			if err == nil && n != g.assigned {
@@ -171,7 +171,7 @@ func (g *generation) watch(polling context.Context, end context.CancelFunc) {
 		bounds, _ := g.client.Offsets(polling, g.cfg.Topic, partitions)
 		for _, p := range g.positions {
 			if b, ok := bounds[p.partition]; ok {
-				p.seen(b.Latest)
+				p.seen(b.Earliest, b.Latest)
 			}
 		}
 	}
@@ -199,9 +199,9 @@ func (g *generation) start(ctx context.Context, p *position) (int64, error) {
 		offset = b.Latest
 	}
 	p.acknowledge(offset)
-	p.seen(b.Latest)
+	p.seen(b.Earliest, b.Latest)
 	g.log.Info("no committed offset", slog.Int("partition", p.partition), slog.String("reset", g.cfg.OffsetReset), slog.Int64("offset", offset))
 	return offset, nil
 }
 
-var errNoStart = errors.New("no committed offset and OFFSET_RESET is none: commit an offset for the group, or choose earliest or latest")
+var errNoStart = errors.New("no committed offset and OFFSET_RESET is none")

@@ -49,7 +49,7 @@ func newMetrics(reg prometheus.Registerer, s *state) *metrics {
 }
 
 var (
-	descLag    = prometheus.NewDesc("riskscorer_consumer_lag_records", "Records between the committed offset and the end of the log, of assigned partitions.", []string{"partition"}, nil)
+	descLag    = prometheus.NewDesc("riskscorer_consumer_lag_records", "Records of the log after the committed offset, of assigned partitions.", []string{"partition"}, nil)
 	descPaused = prometheus.NewDesc("riskscorer_consumer_paused_partitions", "Assigned partitions that do not move, by kind of reason.", []string{"reason"}, nil)
 	descOwned  = prometheus.NewDesc("riskscorer_consumer_assigned_partitions", "Partitions assigned to this member.", nil, nil)
 	descJoined = prometheus.NewDesc("riskscorer_consumer_joined", "1 while this process is a member of the group.", nil, nil)
@@ -70,7 +70,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	s := c.state.snapshot()
 	paused := make(map[string]int)
 	for _, p := range s.Partitions {
-		ch <- prometheus.MustNewConstMetric(descLag, prometheus.GaugeValue, float64(p.Lag), strconv.Itoa(p.Partition))
+		if p.HighWatermark >= 0 { // else the lag is not known, and a zero would be taken for none
+			ch <- prometheus.MustNewConstMetric(descLag, prometheus.GaugeValue, float64(p.Lag), strconv.Itoa(p.Partition))
+		}
 		if p.Paused != "" {
 			paused[p.Kind]++
 		}

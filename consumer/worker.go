@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -80,9 +81,7 @@ func (w *worker) insist(polling context.Context, read func() error) bool {
 			return true
 		}
 		if kind := haltKind(err); kind != "" {
-			w.position.pauseFetching(kind, err.Error())
-			w.log.Error("the partition is halted until an operator decides where to go on", attrs, slog.String("error", err.Error()))
-			<-polling.Done()
+			w.halt(polling, kind, err)
 			return false
 		}
 		w.metrics.fetchErrors.WithLabelValues(broker.KindOf(err).String()).Inc()
@@ -91,6 +90,18 @@ func (w *worker) insist(polling context.Context, read func() error) bool {
 		if !sleep(polling, wait.NextBackOff()) {
 			return false
 		}
+	}
+}
+
+// halt keeps the partition paused until polling ends, and says so once a minute.
+func (w *worker) halt(polling context.Context, kind string, err error) {
+	p := w.position.partition
+	w.position.pauseFetching(kind, fmt.Sprintf("%v: an operator decides where to go on: stop the group's processes, "+
+		"riskctl offsets set --partition %d --to earliest (or latest, or an offset), start them again", err, p))
+	begin := time.Now()
+	for again := true; again; again = sleep(polling, logEvery) {
+		w.log.Error("the partition is halted until an operator decides where to go on: riskctl offsets set",
+			slog.Int("partition", p), slog.String("error", err.Error()), slog.Duration("for", time.Since(begin)))
 	}
 }
 
@@ -117,7 +128,7 @@ func (w *worker) poll(polling context.Context, offset int64) (broker.Fetched, er
 	if err != nil {
 		return f, err
 	}
-	w.position.seen(f.HighWatermark)
+	w.position.seen(f.LogStart, f.HighWatermark)
 	w.metrics.skipped.Add(float64(f.Skipped))
 	if short := w.cfg.FetchMaxWait/2 - time.Since(begin); f.Next == offset && short > 0 {
 		sleep(polling, short)
