@@ -146,16 +146,21 @@ func (w *Worker) Handle(ctx context.Context, records []broker.Record) error {
 // decode fills orders and outputs from the records, in their order.
 func (w *Worker) decode(ctx context.Context, records []broker.Record) error {
 	w.decoded = slices.Grow(w.decoded[:0], len(records))[:len(records)]
-	if err := w.each(len(records), func(i int) (err error) {
+	if err := w.each(len(records), func(i int) error {
 		r := &records[i]
 		w.decoded[i] = decoded{}
 		if r.Value == nil {
 			return nil
 		}
-		w.decoded[i].order, err = w.pipeline.decoder.Decode(ctx, r.Key, r.Value)
-		if err != nil && !errors.As(err, &w.decoded[i].reject) {
+		order, err := w.pipeline.decoder.Decode(ctx, r.Key, r.Value)
+		if reject, bad := errors.AsType[*schemas.Reject](err); bad {
+			w.decoded[i].reject = reject
+			return nil
+		}
+		if err != nil {
 			return fmt.Errorf("decode offset %d: %w", r.Offset, err)
 		}
+		w.decoded[i].order = order
 		return nil
 	}); err != nil {
 		return err
@@ -188,25 +193,29 @@ func (w *Worker) score() {
 func (w *Worker) encode(results *schemas.Results) error {
 	w.records = slices.Grow(w.records[:0], len(w.outputs))[:len(w.outputs)]
 	now := time.Now()
-	return w.each(len(w.outputs), func(i int) error {
-		o := &w.outputs[i]
-		if o.reject != nil {
+	return w.each(len(w.outputs), func(i int) (err error) {
+		if o := &w.outputs[i]; o.reject != nil {
 			w.records[i] = deadLetter(w.pipeline.config.DeadLettersTopic, o.source, o.reject)
-			return nil
+		} else {
+			w.records[i], err = w.result(results, o, now)
 		}
-		value, err := results.AppendTo(nil, &w.orders[o.order], &w.decisions[o.order])
-		if err != nil {
-			return fmt.Errorf("encode the result of offset %d: %w", o.source.Offset, err)
-		}
-		o.stale = w.stale(o, now)
-		w.records[i] = broker.Record{
-			Topic:   w.pipeline.config.ResultsTopic,
-			Key:     []byte(w.orders[o.order].ID),
-			Value:   value,
-			Headers: resultHeaders(o.source, o.stale),
-		}
-		return nil
+		return err
 	})
+}
+
+// result makes the record to publish of an order's decision.
+func (w *Worker) result(results *schemas.Results, o *output, now time.Time) (broker.Record, error) {
+	value, err := results.AppendTo(nil, &w.orders[o.order], &w.decisions[o.order])
+	if err != nil {
+		return broker.Record{}, fmt.Errorf("encode the result of offset %d: %w", o.source.Offset, err)
+	}
+	o.stale = w.stale(o, now)
+	return broker.Record{
+		Topic:   w.pipeline.config.ResultsTopic,
+		Key:     []byte(w.orders[o.order].ID),
+		Value:   value,
+		Headers: resultHeaders(o.source, o.stale),
+	}, nil
 }
 
 // each calls do for 0 to n-1, on the idle cores too. After an error it calls no more, and returns the error.
