@@ -131,7 +131,7 @@ func TestBombsAreDefused(t *testing.T) {
 				if held := len(f.Records) * each; held > broker.FetchExpansion<<20 {
 					t.Errorf("%d bytes of records were taken", held)
 				}
-				if allocated > 40<<20 {
+				if allocated > 24<<20 {
 					t.Errorf("a batch of %d bytes that holds %d cost %d", len(many), size, allocated)
 				}
 				next = f.Next
@@ -141,7 +141,7 @@ func TestBombsAreDefused(t *testing.T) {
 			cluster = startCluster(t)
 			c = connect(t, broker.Config{Brokers: cluster.ListenAddrs()})
 			serve(cluster, one, 1)
-			if f, allocated, err := fetchMeasured(t, c, 0); broker.KindOf(err) != broker.KindTooLarge || allocated > 40<<20 {
+			if f, allocated, err := fetchMeasured(t, c, 0); broker.KindOf(err) != broker.KindTooLarge || allocated > 24<<20 {
 				t.Errorf("one record of %d bytes: %d records for %d bytes, %v", size, len(f.Records), allocated, err)
 			}
 		})
@@ -170,7 +170,7 @@ func TestFalseClaimsCostNothing(t *testing.T) {
 			var last error
 			for next := int64(0); next < 3 && last == nil; { // what is sound before it is read
 				f, allocated, err := fetchMeasured(t, c, next)
-				if allocated > 40<<20 {
+				if allocated > 24<<20 {
 					t.Fatalf("cost %d bytes", allocated)
 				}
 				if last = err; err == nil && f.Next == next {
