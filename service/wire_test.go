@@ -130,8 +130,8 @@ func TestSchemaVersionsAreReadByNameWithoutASchemaRegistry(t *testing.T) {
 		_, reasons := s.StreamReady()
 		return strings.Contains(strings.Join(reasons, " "), "schema 77")
 	})
-	if p := s.StreamStatus().Partitions[0]; p.Next != 2 {
-		t.Errorf("next is %d", p.Next)
+	if p := s.StreamStatus().Partitions[0]; p.Next != 2 || p.Kind != "schema_registry" {
+		t.Errorf("next is %d, the kind of pause %q", p.Next, p.Kind)
 	}
 	back.Store(true) // and says 404
 	letter := await(t, client, 1)[0]

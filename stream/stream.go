@@ -22,28 +22,6 @@ import (
 	"github.com/trendbuy/riskscorer/scoring"
 )
 
-// Config names the topics that results and dead letters go to, and says which events are out of the ordinary.
-type Config struct {
-	ResultsTopic     string `env:"RESULTS_TOPIC, default=risk-results" help:"topic of results"`
-	DeadLettersTopic string `env:"DEAD_LETTERS_TOPIC, default=order-features-dead-letters" help:"topic of dead letters"`
-	// RejectShare is the share of a partition's last 1,000 records that may be of one contract class. A zero, which no
-	// setting gives, is as 1: never.
-	RejectShare float64 `env:"REJECT_SHARE, default=0.5" help:"a partition pauses if more than this share of its last 1,000 records break the contract in one way (one feature_ class); 1 is never"`
-	// MaxEventAge does not change a result's value, which holds nothing of a clock.
-	MaxEventAge time.Duration `env:"MAX_EVENT_AGE, default=0" help:"the results of older events carry the header riskscorer.stale; 0 is never"`
-}
-
-// Validate names the variable of each setting that makes no sense.
-func (c Config) Validate() error {
-	if !(c.RejectShare > 0 && c.RejectShare <= 1) {
-		return fmt.Errorf("REJECT_SHARE: %v is not in (0, 1]", c.RejectShare)
-	}
-	if c.MaxEventAge < 0 {
-		return fmt.Errorf("MAX_EVENT_AGE: %v is negative", c.MaxEventAge)
-	}
-	return nil
-}
-
 // Publisher publishes records and returns when every one is acknowledged. Publishing the same records again
 // after an error is harmless.
 type Publisher interface {
@@ -109,6 +87,15 @@ func (p *Pipeline) Worker(publisher Publisher) *Worker {
 	return &Worker{pipeline: p, publisher: publisher}
 }
 
+// schemaError is an error of the source of schemas.
+type schemaError struct{ error }
+
+// PauseKind names the reason in metrics.
+func (*schemaError) PauseKind() string { return "schema_registry" }
+
+// Unwrap returns the error itself.
+func (e *schemaError) Unwrap() error { return e.error }
+
 // Handle turns every record into a result or a dead letter and returns when all of them are acknowledged.
 // Tombstones are counted and skipped. An error means a broken service: nothing may be committed, and the same
 // records are to be handled again. One of them is *ShareError.
@@ -118,7 +105,7 @@ func (w *Worker) Handle(ctx context.Context, records []broker.Record) error {
 	}
 	results, err := w.pipeline.results(ctx)
 	if err != nil {
-		return fmt.Errorf("find the results' schema: %w", err)
+		return fmt.Errorf("find the results' schema: %w", &schemaError{err})
 	}
 	m := w.pipeline.metrics
 	if err := m.time(stageDecode, func() error { return w.decode(ctx, records) }); err != nil {
@@ -158,7 +145,7 @@ func (w *Worker) decode(ctx context.Context, records []broker.Record) error {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("decode offset %d: %w", r.Offset, err)
+			return fmt.Errorf("decode offset %d: %w", r.Offset, &schemaError{err})
 		}
 		w.decoded[i].order = order
 		return nil
