@@ -157,6 +157,7 @@ func TestFalseClaimsCostNothing(t *testing.T) {
 		"a snappy block of 4 GiB":      batchOf(t, 2, 1, []byte{0xff, 0xff, 0xff, 0xff, 0x0f, 0}),
 		"a framed snappy block":        batchOf(t, 2, 1, append([]byte("\x82SNAPPY\x00\x00\x00\x00\x01\x00\x00\x00\x01"), 0xff, 0xff, 0xff, 0xff, 1)),
 		"a zstd window of 2 GiB":       batchOf(t, 4, 1, hugeWindow),
+		"a zstd window of 32 MiB":      batchOf(t, 4, 1, wideWindow(t, appendRecord(nil, 0, 5))),
 		"a thousand million headers":   batchOf(t, 0, 1, binary.AppendVarint([]byte{2 * 11, 0, 0, 0, 1, 1}, 1<<30)),
 		"a record beyond its batch":    batchOf(t, 0, 1, []byte{100, 0, 0, 0, 1, 1, 0}),
 		"a codec that there is not":    batchOf(t, 7, 1, appendRecord(nil, 0, 5)),
@@ -182,6 +183,51 @@ func TestFalseClaimsCostNothing(t *testing.T) {
 				t.Errorf("got %v (%v)", last, broker.KindOf(last))
 			}
 		})
+	}
+}
+
+// wideWindow makes a sound frame for which a decoder would have to keep 32 MiB.
+func wideWindow(t *testing.T, b []byte) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	w, err := zstd.NewWriter(&out, zstd.WithWindowSize(32<<20))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range [][]byte{b[:1], b[1:]} { // in parts, so that the frame does not have its size in its header
+		if _, err := w.Write(part); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// Records of a few bytes take far more to describe: they come in parts, too.
+func TestTinyRecordsComeInParts(t *testing.T) {
+	const count = 60_000
+	var body []byte
+	for i := range int64(count) {
+		body = appendRecord(body, i, 0)
+	}
+	cluster := startCluster(t)
+	c := connect(t, broker.Config{Brokers: cluster.ListenAddrs()})
+	serve(cluster, batchOf(t, 0, count, body), count)
+	next := int64(0)
+	for fetches := 1; next < count; fetches++ {
+		f, allocated, err := fetchMeasured(t, c, next)
+		if err != nil || len(f.Records) == 0 || f.Next != next+int64(len(f.Records)) {
+			t.Fatalf("%d records at %d, next %d: %v", len(f.Records), next, f.Next, err)
+		}
+		if len(f.Records) > broker.FetchExpansion<<20/100 || allocated > 24<<20 {
+			t.Errorf("%d bytes became %d records, which cost %d", len(body), len(f.Records), allocated)
+		}
+		next = f.Next
 	}
 }
 

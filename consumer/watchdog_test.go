@@ -84,6 +84,25 @@ func TestLoneMemberJoinsAgainAfterItsHandlerWasStopped(t *testing.T) {
 	}
 }
 
+// A rebalance does not wait for ever for a handler either, whether or not its time is over.
+func TestRebalanceLeavesAHungHandlerBehind(t *testing.T) {
+	cluster := startCluster(t)
+	write(t, cluster).all(t, 10)
+	l, hung, letGo := hang(t)
+	cfg := config()
+	cfg.DrainTimeout = 300 * time.Millisecond
+	first := join(t, cluster.ListenAddrs(), cfg, l)
+	t.Cleanup(letGo)
+	<-hung
+	second := join(t, cluster.ListenAddrs(), cfg, l)
+	eventually(t, "the other has everything, the first is outside", func() bool {
+		return len(second.Status().Partitions) == partitions && strings.Contains(first.Status().Reason, "partition 2 has not returned")
+	})
+	l.await(t, 40)
+	letGo()
+	eventually(t, "both are members", func() bool { return first.Status().Joined && second.Status().Joined })
+}
+
 func TestStopDoesNotWaitForAHungHandler(t *testing.T) {
 	cluster := startCluster(t)
 	write(t, cluster).all(t, 10)
