@@ -27,7 +27,7 @@ const (
 	KindReplicas           // too few replicas in sync to acknowledge
 	KindOutOfRange         // the offset is not in the log
 	KindCorrupt            // the bytes do not match their checksum or do not decode
-	KindTooLarge           // the topic takes no batch of this size
+	KindTooLarge           // the topic takes no batch of this size, or a fetch no record
 	KindSequence           // the broker refuses the producer id, epoch or sequence
 	KindRefused            // the broker refuses the request for good
 )
@@ -123,6 +123,8 @@ func kindOf(err error) Kind {
 		return KindTopicMissing
 	case errors.Is(err, protocol.ErrNoLeader):
 		return KindNoLeader
+	case errors.Is(err, errAnswerTooLarge):
+		return KindTooLarge
 	}
 	var (
 		cert   *tls.CertificateVerificationError

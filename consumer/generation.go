@@ -21,24 +21,26 @@ const (
 // generation owns everything that happens between two rebalances. The library keeps the coordinator's connection open
 // until run returns, which is what makes the last commit possible; after that a commit would be fenced, as it should be.
 type generation struct {
-	*Consumer
+	*membership
 	gen       *kafka.Generation
 	positions []*position
+	memory    Memory
 	led       bool // this member made the group's assignment
 	assigned  int  // partitions that the assignment covers
 	log       *slog.Logger
 	commits   report
 }
 
-func newGeneration(c *Consumer, gen *kafka.Generation, led bool, assigned int) *generation {
-	g := &generation{Consumer: c, gen: gen, led: led, assigned: assigned, log: c.log.With(slog.Int("generation", int(gen.ID)))}
-	for _, a := range gen.Assignments[c.cfg.Topic] {
+func newGeneration(m *membership, gen *kafka.Generation, led bool, assigned int) *generation {
+	g := &generation{membership: m, gen: gen, led: led, assigned: assigned, log: m.log.With(slog.Int("generation", int(gen.ID)))}
+	for _, a := range gen.Assignments[m.cfg.Topic] {
 		start := a.Offset
 		if start < 0 { // the library's placeholder for "never committed"
 			start = -1
 		}
-		g.positions = append(g.positions, &position{partition: a.ID, next: start, committed: start, high: -1})
+		g.positions = append(g.positions, &position{partition: a.ID, next: start, committed: start, low: -1, high: -1})
 	}
+	g.memory = m.cfg.Memory(len(g.positions))
 	return g
 }
 
@@ -49,7 +51,12 @@ func (g *generation) run(ended context.Context) {
 	}
 	g.metrics.generations.Inc()
 	g.state.join(g.gen.ID, g.positions)
-	g.log.Info("joined", slog.String("group", g.cfg.Group), slog.Int("partitions", len(g.positions)))
+	g.metrics.memory.Set(float64(g.memory.Bound))
+	g.log.Info("joined", slog.String("group", g.cfg.Group), slog.Int("partitions", len(g.positions)),
+		slog.Int("fetch_bytes", g.memory.FetchBytes), slog.Int("batch_records", g.memory.BatchRecords))
+	if limit := int64(g.cfg.MemoryLimit); limit > 0 && g.memory.Bound > limit {
+		g.log.Warn("STREAM_MEMORY_LIMIT is too small for this many partitions", slog.Int64("limit", limit), slog.Int64("needed", g.memory.Bound))
+	}
 	defer g.state.leave("the group is rebalancing")
 
 	// One context for polling ends with the generation. The one for handling outlives it by the time to drain.
@@ -65,15 +72,18 @@ func (g *generation) run(ended context.Context) {
 	var workers sync.WaitGroup
 	for _, p := range g.positions {
 		w := &worker{generation: g, position: p}
-		workers.Go(func() { w.run(polling, handling) })
+		workers.Go(func() { g.work(polling, handling, w) })
 	}
 	var watcher sync.WaitGroup
 	watcher.Go(func() { g.watch(polling, stopPolling) })
 
 	g.commitUntil(polling, stopPolling)
-	workers.Wait()
+	all := g.drained(handling, &workers)
 	watcher.Wait()
 	g.commitLast(handling)
+	if !all {
+		g.log.Error("the generation ended without its handlers: what they hold was not acknowledged")
+	}
 }
 
 // commitLast commits what the drain got acknowledged. It tries again, within the time to drain, unless it is fenced off.
@@ -148,7 +158,7 @@ func (g *generation) watch(polling context.Context, end context.CancelFunc) {
 	for i, p := range g.positions {
 		partitions[i] = p.partition
 	}
-	for sleep(polling, watchEvery) {
+	for first := true; first || sleep(polling, watchEvery); first = false {
 		if g.led {
 			n, err := g.client.PartitionCount(polling, g.cfg.Topic)
 			if err == nil && n != g.assigned {
@@ -161,7 +171,7 @@ func (g *generation) watch(polling context.Context, end context.CancelFunc) {
 		bounds, _ := g.client.Offsets(polling, g.cfg.Topic, partitions)
 		for _, p := range g.positions {
 			if b, ok := bounds[p.partition]; ok {
-				p.seen(b.Latest)
+				p.seen(b.Earliest, b.Latest)
 			}
 		}
 	}
@@ -189,9 +199,9 @@ func (g *generation) start(ctx context.Context, p *position) (int64, error) {
 		offset = b.Latest
 	}
 	p.acknowledge(offset)
-	p.seen(b.Latest)
+	p.seen(b.Earliest, b.Latest)
 	g.log.Info("no committed offset", slog.Int("partition", p.partition), slog.String("reset", g.cfg.OffsetReset), slog.Int64("offset", offset))
 	return offset, nil
 }
 
-var errNoStart = errors.New("no committed offset and OFFSET_RESET is none: commit an offset for the group, or choose earliest or latest")
+var errNoStart = errors.New("no committed offset and OFFSET_RESET is none")

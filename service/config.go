@@ -95,7 +95,10 @@ func (c *Config) validate() error {
 		errs = append(errs, errors.New("RESULTS_FORMAT is avro, which needs SCHEMA_REGISTRY_URL or SCHEMA_PINS"))
 	}
 	if c.Role != RoleServe {
-		errs = append(errs, c.Broker.Validate(), c.Consumer.Validate(), c.Producer.Validate())
+		errs = append(errs, c.Broker.Validate(), c.Consumer.Validate(), c.Producer.Validate(), c.Stream.Validate())
+		if limit := c.Consumer.HandleTimeout; limit > 0 && limit < 2*c.Producer.StallAfter {
+			errs = append(errs, fmt.Errorf("HANDLE_TIMEOUT: %v is below twice PRODUCE_STALL_AFTER, %v: a publish that is tried again would count as hung", limit, c.Producer.StallAfter))
+		}
 	}
 	return errors.Join(errs...)
 }
