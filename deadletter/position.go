@@ -59,6 +59,16 @@ func (p *Position) finish() {
 	}
 }
 
+// Done says whether nothing is left.
+func (p *Position) Done() bool {
+	for _, rest := range p.Partitions {
+		if rest.Next < rest.End {
+			return false
+		}
+	}
+	return true
+}
+
 // Load reads a position from a file; nil says that there is no such file.
 func Load(path string) (*Position, error) {
 	data, err := os.ReadFile(path) // #nosec G304 -- the operator names the file

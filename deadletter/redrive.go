@@ -36,6 +36,7 @@ type Redrive struct {
 	Topic       string  // of orders
 	MaxAttempts int     // letters refused so often are left where they are; at least 1
 	Rate        float64 // letters a second, above 0
+	Limit       int     // letters redriven by one run; 0 is no limit
 	DryRun      bool    // count, publish nothing
 }
 
@@ -60,6 +61,9 @@ func (d Redrive) Run(ctx context.Context, r *Reader, at *Position, f Filter, p P
 		if err != nil {
 			return b.tallies, err
 		}
+		if b.taken == d.Limit && d.Limit > 0 {
+			return b.tallies, b.flush(ctx)
+		}
 	}
 	if err := b.flush(ctx); err != nil {
 		return b.tallies, err
@@ -77,6 +81,7 @@ type redriving struct {
 	tallies   map[schemas.RejectClass]*Tally
 
 	begin   time.Time
+	taken   int
 	sent    int
 	letters []Letter
 	records []broker.Record
@@ -88,6 +93,7 @@ func (b *redriving) take(ctx context.Context, l Letter) error {
 		b.tally(l.Class).Exhausted++
 		return nil
 	}
+	b.taken++
 	if b.DryRun {
 		b.tally(l.Class).Redriven++
 		return nil

@@ -174,10 +174,30 @@ func TestAnInterruptedRedriveGoesOn(t *testing.T) {
 	if at, err = deadletter.Load(file); err != nil {
 		t.Fatal(err)
 	}
-	for _, rest := range at.Partitions {
-		if rest.Next != rest.End {
-			t.Errorf("at the end: %+v", rest)
+	if !at.Done() {
+		t.Errorf("at the end: %+v", at)
+	}
+}
+
+func TestARedriveStopsAtItsLimit(t *testing.T) {
+	p := start(t)
+	for i := range 7 {
+		p.write(t, letter("A", fmt.Sprint(i), schemas.RejectFrame, 1))
+	}
+	few := redrive
+	few.Limit = 3
+	at := p.position(t, deadletter.Filter{})
+	for _, want := range []string{"frame 3/0/0", "frame 3/0/0", "frame 1/0/0"} {
+		if at.Done() {
+			t.Fatalf("done before %s", want)
 		}
+		tallies, err := few.Run(deadline(t), p.reader, at, deadletter.Filter{}, p.publisher(), nil)
+		if got := tally(tallies); err != nil || got != want {
+			t.Fatalf("%s, %v, want %s", got, err, want)
+		}
+	}
+	if !at.Done() || p.ends() != 7 {
+		t.Errorf("%+v, %d records", at, p.ends())
 	}
 }
 

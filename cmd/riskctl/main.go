@@ -74,6 +74,7 @@ func newRoot() *cobra.Command {
 		newScoreCommand(),
 		newBundleCommand(),
 		newTopicsCommand(),
+		newDLQCommand(),
 		newGenerateCommand(),
 	)
 	return root
