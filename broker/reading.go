@@ -24,6 +24,58 @@ type Span struct {
 	From, To  int64
 }
 
+// ErrNoRecord says that the log holds no record at an offset, or none that a reader of committed records gets.
+var ErrNoRecord = errors.New("no record stands there")
+
+// Spans returns what partitions hold now, from the first record at or after since on; the zero time is the log's
+// beginning. No partitions are all of the topic's.
+func (c *Client) Spans(ctx context.Context, topic string, partitions []int, since time.Time) ([]Span, error) {
+	if len(partitions) == 0 {
+		n, err := c.PartitionCount(ctx, topic)
+		if err != nil {
+			return nil, err
+		}
+		for p := range n {
+			partitions = append(partitions, p)
+		}
+	}
+	bounds, err := c.Offsets(ctx, topic, partitions)
+	if err != nil {
+		return nil, err
+	}
+	var from map[int]int64
+	if !since.IsZero() {
+		if from, err = c.OffsetsAt(ctx, topic, partitions, since); err != nil {
+			return nil, err
+		}
+	}
+	spans := make([]Span, len(partitions))
+	for i, p := range partitions {
+		b := bounds[p]
+		spans[i] = Span{Topic: topic, Partition: p, From: min(b.Latest, max(b.Earliest, from[p])), To: b.Latest}
+	}
+	return spans, nil
+}
+
+// RecordAt returns the record at an offset; an error that wraps ErrNoRecord says that there is none.
+func (c *Client) RecordAt(ctx context.Context, topic string, partition int, offset int64) (Record, error) {
+	bounds, err := c.Offsets(ctx, topic, []int{partition})
+	if err != nil {
+		return Record{}, err
+	}
+	if b := bounds[partition]; offset < b.Earliest || offset >= b.Latest {
+		return Record{}, fmt.Errorf("%s/%d offset %d: %w: the log holds [%d, %d)", topic, partition, offset, ErrNoRecord, b.Earliest, b.Latest)
+	}
+	records, err := c.Read(Span{Topic: topic, Partition: partition, From: offset, To: offset + 1}).Next(ctx)
+	if errors.Is(err, io.EOF) {
+		return Record{}, fmt.Errorf("%s/%d offset %d: %w", topic, partition, offset, ErrNoRecord)
+	}
+	if err != nil {
+		return Record{}, err
+	}
+	return records[0], nil
+}
+
 // Reading walks through a span, for tools that read a part of a log once, outside any group. It holds one fetch at a
 // time. Use it from one goroutine; there is nothing to close.
 type Reading struct {

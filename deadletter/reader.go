@@ -1,7 +1,6 @@
 package deadletter
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,9 +12,6 @@ import (
 	"github.com/trendbuy/riskscorer/broker"
 	"github.com/trendbuy/riskscorer/schemas"
 )
-
-// ErrNoLetter says that no dead letter stands at an offset.
-var ErrNoLetter = errors.New("no dead letter stands there")
 
 // Filter chooses dead letters. Its zero value chooses all.
 type Filter struct {
@@ -51,51 +47,16 @@ func NewReader(client *broker.Client, topic string, viewer *schemas.Viewer) *Rea
 // Spans returns what is to be read for the filter, by partition: up to the end that each log has now. What arrives later,
 // like letters that a redrive makes anew, is not in it.
 func (r *Reader) Spans(ctx context.Context, f Filter) ([]broker.Span, error) {
-	n, err := r.client.PartitionCount(ctx, r.topic)
-	if err != nil {
-		return nil, err
-	}
-	partitions := f.Partitions
-	if len(partitions) == 0 {
-		for p := range n {
-			partitions = append(partitions, p)
-		}
-	}
-	bounds, err := r.client.Offsets(ctx, r.topic, partitions)
-	if err != nil {
-		return nil, err
-	}
-	var since map[int]int64
-	if !f.Since.IsZero() {
-		if since, err = r.client.OffsetsAt(ctx, r.topic, partitions, f.Since); err != nil {
-			return nil, err
-		}
-	}
-	spans := make([]broker.Span, 0, len(partitions))
-	for _, p := range partitions {
-		b := bounds[p]
-		spans = append(spans, broker.Span{Topic: r.topic, Partition: p, From: max(b.Earliest, since[p]), To: b.Latest})
-	}
-	return spans, nil
+	return r.client.Spans(ctx, r.topic, f.Partitions, f.Since)
 }
 
-// Get returns the letter at an offset; an error that wraps ErrNoLetter says that there is none.
+// Get returns the letter at an offset; an error that wraps broker.ErrNoRecord says that there is none.
 func (r *Reader) Get(ctx context.Context, partition int, offset int64) (Letter, error) {
-	bounds, err := r.client.Offsets(ctx, r.topic, []int{partition})
+	record, err := r.client.RecordAt(ctx, r.topic, partition, offset)
 	if err != nil {
 		return Letter{}, err
 	}
-	if b := bounds[partition]; offset < b.Earliest || offset >= b.Latest {
-		return Letter{}, fmt.Errorf("%s/%d offset %d: %w: the log holds [%d, %d)", r.topic, partition, offset, ErrNoLetter, b.Earliest, b.Latest)
-	}
-	records, err := r.client.Read(broker.Span{Topic: r.topic, Partition: partition, From: offset, To: offset + 1}).Next(ctx)
-	if errors.Is(err, io.EOF) {
-		return Letter{}, fmt.Errorf("%s/%d offset %d: %w", r.topic, partition, offset, ErrNoLetter)
-	}
-	if err != nil {
-		return Letter{}, err
-	}
-	return Read(records[0]), nil
+	return Read(record), nil
 }
 
 // Letters returns the letters of the spans that the filter chooses, span after span and in order. An error ends it.
@@ -163,13 +124,9 @@ func (r *Reader) isOf(ctx context.Context, l *Letter, orderID string) (bool, err
 	if l.Key != nil && l.Class != schemas.RejectKeyMismatch {
 		return false, nil
 	}
-	// Avro holds a string's own bytes; JSON may have escaped them.
-	if !bytes.HasPrefix(l.Value, []byte{'{'}) && !bytes.Contains(l.Value, []byte(orderID)) {
-		return false, nil
-	}
-	id, err := r.viewer.OrderID(ctx, l.Value)
+	is, err := r.viewer.Names(ctx, l.Value, orderID)
 	if err != nil {
 		return false, fmt.Errorf("whose order is %s/%d offset %d: %w", l.Topic, l.Partition, l.Offset, err)
 	}
-	return id == orderID, nil
+	return is, nil
 }

@@ -91,7 +91,7 @@ func TestALetterSaysWhyItIsHere(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 	for _, offset := range []int64{1, 5} {
-		if _, err := p.reader.Get(deadline(t), int(r.Partition), offset); !errors.Is(err, deadletter.ErrNoLetter) {
+		if _, err := p.reader.Get(deadline(t), int(r.Partition), offset); !errors.Is(err, broker.ErrNoRecord) {
 			t.Errorf("offset %d: %v", offset, err)
 		}
 	}

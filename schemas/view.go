@@ -80,6 +80,16 @@ func (v *Viewer) OrderID(ctx context.Context, value []byte) (string, error) {
 	return string(id), nil
 }
 
+// Names says whether an event or result is about an order. It decodes only what may be.
+func (v *Viewer) Names(ctx context.Context, value []byte, orderID string) (bool, error) {
+	// Avro holds a string's own bytes; JSON may have escaped them.
+	if !bytes.HasPrefix(value, []byte{'{'}) && !bytes.Contains(value, []byte(orderID)) {
+		return false, nil
+	}
+	id, err := v.OrderID(ctx, value)
+	return err == nil && id == orderID, err
+}
+
 // appendView appends a native value of the shape, which measure has bounded in depth.
 func appendView(dst []byte, s *shape, v any) []byte {
 	s, v = branch(s, v)

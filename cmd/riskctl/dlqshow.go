@@ -44,7 +44,7 @@ and --hex shows its bytes.`,
 				ctx, cancel := context.WithTimeout(ctx, kafkaTimeout)
 				defer cancel()
 				l, err := c.letters(&progress{}).Get(ctx, partition, offset)
-				if errors.Is(err, deadletter.ErrNoLetter) {
+				if errors.Is(err, broker.ErrNoRecord) {
 					return notHeld(err)
 				}
 				if err != nil {

@@ -75,6 +75,7 @@ func newRoot() *cobra.Command {
 		newBundleCommand(),
 		newTopicsCommand(),
 		newDLQCommand(),
+		newOffsetsCommand(),
 		newGenerateCommand(),
 	)
 	return root
