@@ -293,4 +293,3 @@ func meaning(m offsetMove) string {
 		return "nothing changes"
 	}
 }
-
