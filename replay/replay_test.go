@@ -157,10 +157,12 @@ func TestAnotherModelsBandsAreCounted(t *testing.T) {
 	p := start(t)
 	w := p.write(t, 2000)
 	scorer := openScorer(t, demo)
+	changed := openScorer(t, edited(t, `"medium": 0.4`, `"medium": 0.1`))
 	p.serve(t, scorer, true)
+	p.serve(t, changed, true) // its results come second, and nobody acts on them
 	pairs := p.all(t)
 	const medium = 0.1
-	other := replay.NewModel(openScorer(t, edited(t, `"medium": 0.4`, `"medium": 0.1`)), source, schemas.RefuseExtra)
+	other := replay.NewModel(changed, source, schemas.RefuseExtra)
 	var tally, want replay.Tally
 	comparisons, err := other.Compare(deadline(t), pairs)
 	if err != nil {
@@ -171,6 +173,9 @@ func TestAnotherModelsBandsAreCounted(t *testing.T) {
 		tally.Add(c)
 		if c.Result == nil {
 			continue
+		}
+		if c.Result.ModelDigest != scorer.Digest().String() {
+			t.Fatalf("%s: the result of another model than the first", c.Event.Key)
 		}
 		from, to := 0, 0
 		switch c.Result.RiskBand {

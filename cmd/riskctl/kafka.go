@@ -21,6 +21,12 @@ import (
 // kafkaTimeout bounds a command that asks Kafka for a few things.
 const kafkaTimeout = time.Minute
 
+// The formats of results on Kafka.
+const (
+	formatAvro = "avro"
+	formatJSON = "json"
+)
+
 // kafkaSettings are the service's own environment variables, as far as commands that talk to Kafka need them.
 type kafkaSettings struct {
 	OrdersTopic   string        `env:"ORDERS_TOPIC, default=order-features"`
@@ -28,6 +34,7 @@ type kafkaSettings struct {
 	BundleStore   string        `env:"BUNDLE_STORE"`
 	PublicKeys    []string      `env:"MODEL_PUBLIC_KEYS"`
 	ExtraFeatures schemas.Extra `env:"EXTRA_FEATURES, default=refuse"`
+	ResultsFormat string        `env:"RESULTS_FORMAT"`
 	Broker        broker.Config
 	Stream        stream.Config
 	Registry      registry.Config
@@ -37,6 +44,11 @@ func loadKafkaSettings(ctx context.Context) (kafkaSettings, error) {
 	var s kafkaSettings
 	if err := envconfig.Process(ctx, &s); err != nil {
 		return s, usage(err)
+	}
+	switch s.ResultsFormat {
+	case "", formatJSON, formatAvro:
+	default:
+		return s, usage(fmt.Errorf("RESULTS_FORMAT is %q, want %s or %s", s.ResultsFormat, formatAvro, formatJSON))
 	}
 	return s, usage(s.Broker.Validate())
 }

@@ -76,6 +76,7 @@ func newRoot() *cobra.Command {
 		newTopicsCommand(),
 		newDLQCommand(),
 		newOffsetsCommand(),
+		newReplayCommand(),
 		newGenerateCommand(),
 	)
 	return root
