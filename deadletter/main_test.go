@@ -82,7 +82,9 @@ func letter(key, value string, class schemas.RejectClass, attempt int) *kgo.Reco
 	return &kgo.Record{
 		Topic: letters, Key: []byte(key), Value: []byte(value),
 		Headers: []kgo.RecordHeader{
-			{Key: "upstream", Value: []byte{0xff, 0}}, {Key: "upstream", Value: []byte("twice")}, {Key: "nothing"},
+			{Key: "upstream", Value: []byte{0xff, 0}},
+			{Key: "upstream", Value: []byte("twice")},
+			{Key: "nothing"},
 			{Key: "riskscorer.reject.class", Value: []byte(class)},
 			{Key: "riskscorer.attempt", Value: fmt.Append(nil, attempt)},
 			{Key: "__connect.errors.topic", Value: []byte(orders)},

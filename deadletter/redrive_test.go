@@ -84,12 +84,13 @@ func TestADryRunPublishesNothing(t *testing.T) {
 type looping struct {
 	deadletter.Publisher
 	place *place
-	t     *testing.T
 }
 
 func (l looping) Publish(ctx context.Context, records []broker.Record) error {
 	for range records {
-		l.place.write(l.t, letter("A", "again", schemas.RejectFeatureRange, 2))
+		if err := l.place.witness.ProduceSync(ctx, letter("A", "again", schemas.RejectFeatureRange, 2)).FirstErr(); err != nil {
+			return err
+		}
 	}
 	return l.Publisher.Publish(ctx, records)
 }
@@ -102,7 +103,7 @@ func TestLettersThatComeMeanwhileAreLeft(t *testing.T) {
 	slow := redrive
 	slow.Rate = 50 // batches of 5
 	begin := time.Now()
-	tallies, err := slow.Run(deadline(t), p.reader, p.position(t, deadletter.Filter{}), deadletter.Filter{}, looping{p.publisher(), p, t}, nil)
+	tallies, err := slow.Run(deadline(t), p.reader, p.position(t, deadletter.Filter{}), deadletter.Filter{}, looping{p.publisher(), p}, nil)
 	if got := tally(tallies); err != nil || got != "feature_range 20/0/0" || p.ends() != 20 {
 		t.Errorf("%s, %v, %d records", got, err, p.ends())
 	}

@@ -28,7 +28,13 @@ type service struct {
 // startService starts a process in both roles.
 func (s *system) startService(ctx context.Context, t *testing.T, name string) *service {
 	t.Helper()
-	model, err := filepath.Abs(filepath.Join(root, bundle))
+	return s.startModel(ctx, t, name, filepath.Join(root, bundle))
+}
+
+// startModel starts a process that serves a bundle.
+func (s *system) startModel(ctx context.Context, t *testing.T, name, dir string) *service {
+	t.Helper()
+	model, err := filepath.Abs(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -76,8 +76,8 @@ func (m *Models) Verify(ctx context.Context, pairs []Pair) ([]Verdict, error) {
 
 // judge compares the recorded result with a decision about the same event.
 func (m *Model) judge(v *Verdict, d *decided) error {
-	v.Outcome = Different
-	if v.Reject = d.reject; v.Reject != nil {
+	v.Outcome, v.Reject = Different, d.reject
+	if refused := v.Reject != nil; refused {
 		return nil
 	}
 	encoder, err := schemas.SameFrame(v.Result.Value, m.name)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"time"
 	"unicode/utf8"
 
@@ -141,7 +142,7 @@ func printLetter(w io.Writer, l *deadletter.Letter, asJSON bool) error {
 	}
 	attempt, key := "-", "-"
 	if l.Attempt > 0 {
-		attempt = fmt.Sprint(l.Attempt)
+		attempt = strconv.Itoa(l.Attempt)
 	}
 	if l.Key != nil {
 		key = printable(string(l.Key), 24)

@@ -19,7 +19,8 @@ func letter(partition int32, key, value string, class schemas.RejectClass, attem
 	return &kgo.Record{
 		Topic: lettersTopic, Partition: partition, Key: []byte(key), Value: []byte(value), Timestamp: at,
 		Headers: []kgo.RecordHeader{
-			{Key: "upstream", Value: []byte{0xff}}, {Key: "nothing"},
+			{Key: "upstream", Value: []byte{0xff}},
+			{Key: "nothing"},
 			{Key: "riskscorer.reject.class", Value: []byte(class)},
 			{Key: "riskscorer.attempt", Value: fmt.Append(nil, attempt)},
 			{Key: "__connect.errors.topic", Value: []byte(ordersTopic)},

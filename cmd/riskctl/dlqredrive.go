@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -29,6 +30,7 @@ func newDLQRedriveCommand() *cobra.Command {
 		Long: `Publish dead letters to the topic of orders again, once what refused them is mended: key, value and headers as they
 are. A letter that is refused again is a new dead letter with one attempt more; those that arrive after the start are
 left, so that nothing goes round, and letters refused --max-attempts times are left for good.
+A redrive removes nothing: it prints when it began, and --since with that time chooses the letters that came back.
 A redrive that is interrupted and run again publishes letters a second time, which is harmless: results repeat byte
 for byte. With --position it goes on where it was instead, and repeats one batch at most: the file is written after every
 batch that Kafka acknowledged, and removed at the end.`,
@@ -70,13 +72,14 @@ func redriveLetters(ctx context.Context, cmd *cobra.Command, c *connection, orde
 	if err != nil {
 		return err
 	}
+	begun := time.Now().UTC().Truncate(time.Millisecond)
 	var saved func(*deadletter.Position) error
 	if file != "" {
 		saved = func(at *deadletter.Position) error { return at.Save(file) }
 	}
 	tallies, err := order.Run(ctx, reader, at, at.Filter, c.publisher(cmd), saved)
 	p.finish()
-	if printErr := printTallies(cmd.OutOrStdout(), tallies, order.DryRun, asJSON); printErr != nil {
+	if printErr := printTallies(cmd.OutOrStdout(), tallies, begun, order.DryRun, asJSON); printErr != nil {
 		return dependency(errors.Join(err, printErr))
 	}
 	switch {
@@ -113,7 +116,7 @@ func beginRedrive(ctx context.Context, c *connection, r *deadletter.Reader, f de
 	return deadletter.NewPosition(c.Stream.DeadLettersTopic, f, spans), nil
 }
 
-func printTallies(w io.Writer, tallies map[schemas.RejectClass]*deadletter.Tally, dry, asJSON bool) error {
+func printTallies(w io.Writer, tallies map[schemas.RejectClass]*deadletter.Tally, begun time.Time, dry, asJSON bool) error {
 	var total deadletter.Tally
 	for _, t := range tallies {
 		total.Redriven += t.Redriven
@@ -122,10 +125,11 @@ func printTallies(w io.Writer, tallies map[schemas.RejectClass]*deadletter.Tally
 	}
 	if asJSON {
 		return printJSON(w, struct {
+			Begun   time.Time                                 `json:"begun"`
 			DryRun  bool                                      `json:"dry_run"`
 			Total   deadletter.Tally                          `json:"total"`
 			Classes map[schemas.RejectClass]*deadletter.Tally `json:"classes"`
-		}{dry, total, tallies})
+		}{begun, dry, total, tallies})
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	done := "REDRIVEN"
@@ -138,5 +142,9 @@ func printTallies(w io.Writer, tallies map[schemas.RejectClass]*deadletter.Tally
 		fmt.Fprintf(table, "%d\t%d\t%d\t  %s\n", t.Redriven, t.Exhausted, t.TooLarge, printable(string(class), 40))
 	}
 	fmt.Fprintf(table, "%d\t%d\t%d\t  in all\n", total.Redriven, total.Exhausted, total.TooLarge)
-	return table.Flush()
+	if err := table.Flush(); err != nil || total.Redriven == 0 || dry {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "what comes back: riskctl dlq list --since %s\n", begun.Format(time.RFC3339Nano))
+	return err
 }

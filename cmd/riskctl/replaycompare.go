@@ -79,8 +79,8 @@ func printTally(w io.Writer, t *replay.Tally, version string) error {
 	}
 	for i, band := range replay.Bands() {
 		fmt.Fprintf(table, "\n%s\t", band)
-		for j := range replay.Bands() {
-			fmt.Fprintf(table, "%d\t", t.Bands[i][j])
+		for _, n := range t.Bands[i] {
+			fmt.Fprintf(table, "%d\t", n)
 		}
 	}
 	fmt.Fprintln(table)
