@@ -111,7 +111,7 @@ func (r *Reading) Next(ctx context.Context) ([]Record, error) {
 			}
 			err = fmt.Errorf("read %s/%d at %d: no record came for %v: is a transaction open?",
 				r.span.Topic, r.span.Partition, from, readingPatience)
-		} else if !passing(err) {
+		} else if !KindOf(err).Passing() {
 			return nil, err
 		}
 		if time.Since(begin) > readingPatience {
@@ -136,14 +136,4 @@ func (r *Reading) within(records []Record) []Record {
 		records[i].Topic, records[i].Partition = r.span.Topic, r.span.Partition
 	}
 	return records
-}
-
-// passing says whether an error of a fetch may mend itself.
-func passing(err error) bool {
-	switch KindOf(err) {
-	case KindUnreachable, KindTimeout, KindNoLeader:
-		return !errors.Is(err, context.Canceled)
-	default:
-		return false
-	}
 }

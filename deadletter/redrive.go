@@ -147,19 +147,9 @@ func (b *redriving) publish(ctx context.Context) ([]int, error) {
 			return nil, nil
 		case errors.As(err, &large):
 			return large.RecordsTooLarge(), nil
-		case ctx.Err() != nil || !mends(err) || try == publishTries:
+		case ctx.Err() != nil || !broker.KindOf(err).Passing() || try == publishTries:
 			return nil, err
 		}
-	}
-}
-
-// mends says whether what stops a publication may pass by itself.
-func mends(err error) bool {
-	switch broker.KindOf(err) {
-	case broker.KindUnreachable, broker.KindTimeout, broker.KindNoLeader, broker.KindReplicas, broker.KindSequence:
-		return true
-	default:
-		return false
 	}
 }
 

@@ -206,8 +206,11 @@ func (r *Reader) withResult(ctx context.Context, event broker.Record) (Pair, err
 		return Pair{}, err
 	}
 	pairs, err := j.pair(ctx, []broker.Record{event})
-	if err != nil || pairs[0].Result != nil || event.Value == nil {
-		return pairs[0], err
+	if err != nil {
+		return Pair{}, err
+	}
+	if pairs[0].Result != nil || event.Value == nil {
+		return pairs[0], nil
 	}
 	spans, err := r.client.Spans(ctx, r.topics.Results, nil, time.Time{})
 	if err != nil {

@@ -71,6 +71,25 @@ func TestOneOrderIsFoundWithItsResult(t *testing.T) {
 	}
 }
 
+func TestASchemaThatCannotBeFetchedIsAnError(t *testing.T) {
+	p := start(t)
+	w := p.write(t, 40)
+	p.serve(t, openScorer(t, demo), true)
+	down := replay.NewReader(p.client, replay.Topics{Orders: orders, Results: results}, schemas.NewViewer(nil), 1e6)
+	if _, err := down.Order(deadline(t), w.ids[0], time.Time{}); err == nil || errors.Is(err, schemas.ErrOpaque) {
+		t.Errorf("an order: %v", err)
+	}
+	spans, err := p.client.Spans(deadline(t), orders, nil, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pairs, err := range down.Pairs(deadline(t), spans) {
+		if err == nil {
+			t.Errorf("%d pairs", len(pairs))
+		}
+	}
+}
+
 // tamper writes an event and, to another partition than its key's, a result of it that change has changed.
 func (p *place) tamper(t *testing.T, change func([]byte) []byte) replay.Pair {
 	t.Helper()

@@ -58,9 +58,9 @@ func publishResults(ctx context.Context, r *replay.Reader, spans []broker.Span, 
 			if err == nil {
 				break
 			}
-			if ctx.Err() != nil || try == backfillTries || broker.KindOf(err) == broker.KindTopicMissing || broker.KindOf(err) == broker.KindNotAuthorized {
-				last := &events[0]
-				return fmt.Errorf("%w; published are the results of the events before %s/%d offset %d", err, last.Topic, last.Partition, last.Offset)
+			if ctx.Err() != nil || try == backfillTries || !broker.KindOf(err).Passing() {
+				next := &events[0]
+				return fmt.Errorf("%w; published are the results of the events before %s/%d offset %d", err, next.Topic, next.Partition, next.Offset)
 			}
 		}
 	}
