@@ -253,8 +253,8 @@ func (s *tools) backfillPartition(ctx context.Context, t *testing.T) {
 	}
 	end := int64(0)
 	for _, r := range s.records {
-		if r.Source.Partition == 0 {
-			end = max(end, r.Source.Offset+1)
+		if r.Partition == 0 {
+			end = max(end, r.Offset+1)
 		}
 	}
 	s.exits(ctx, t, 0, "replay", "--partition", "0", "--from", "0", "--end", strconv.FormatInt(end, 10), "--bundle", filepath.Join(root, bundle), "--to", backfill)

@@ -66,6 +66,10 @@ func (m *Models) Verify(ctx context.Context, pairs []Pair) ([]Verdict, error) {
 			return nil, err
 		}
 		for n, i := range indexes {
+			if out[i].Reject = decisions[n].reject; out[i].Reject != nil {
+				out[i].Outcome = Different
+				continue
+			}
 			if err := model.judge(&out[i], &decisions[n]); err != nil {
 				return nil, err
 			}
@@ -76,10 +80,7 @@ func (m *Models) Verify(ctx context.Context, pairs []Pair) ([]Verdict, error) {
 
 // judge compares the recorded result with a decision about the same event.
 func (m *Model) judge(v *Verdict, d *decided) error {
-	v.Outcome, v.Reject = Different, d.reject
-	if refused := v.Reject != nil; refused {
-		return nil
-	}
+	v.Outcome = Different
 	encoder, err := schemas.SameFrame(v.Result.Value, m.name)
 	if err != nil {
 		return err

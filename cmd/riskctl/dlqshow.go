@@ -52,7 +52,7 @@ and --hex shows its bytes.`,
 				}
 				shown := shownLetter{letterView: newLetterView(&l), Headers: headerViews(l.Headers)}
 				if value {
-					if shown.Value, err = viewOf(ctx, c, l.Value); err != nil {
+					if shown.Value, shown.Opaque, err = viewOf(ctx, c, l.Value); err != nil {
 						return err
 					}
 				}
@@ -85,13 +85,13 @@ func parsePlace(text string) (partition int, offset int64, err error) {
 	return partition, offset, nil
 }
 
-// viewOf decodes an event. One that cannot be decoded is a usage error: --hex shows it.
-func viewOf(ctx context.Context, c *connection, value []byte) (json.RawMessage, error) {
-	view, err := schemas.NewViewer(c.schemas()).View(ctx, value)
+// viewOf decodes an event, or says why it cannot be.
+func viewOf(ctx context.Context, c *connection, value []byte) (view json.RawMessage, opaque string, err error) {
+	view, err = schemas.NewViewer(c.schemas()).View(ctx, value)
 	if errors.Is(err, schemas.ErrOpaque) || errors.Is(err, schemas.ErrSchemaUnknown) {
-		return nil, usage(fmt.Errorf("--value: %w; --hex shows the bytes", err))
+		return nil, err.Error() + "; --hex shows its bytes", nil
 	}
-	return view, err
+	return view, "", err
 }
 
 // shownLetter is a letter with what 'list' leaves out.
@@ -99,6 +99,7 @@ type shownLetter struct {
 	letterView
 	Headers  []headerView    `json:"headers"`
 	Value    json.RawMessage `json:"value,omitempty"`
+	Opaque   string          `json:"opaque,omitempty"` // why the value cannot be decoded
 	ValueHex string          `json:"value_hex,omitempty"`
 }
 
@@ -165,6 +166,9 @@ func printShown(w io.Writer, shown *shownLetter, l *deadletter.Letter) error {
 			return err
 		}
 		fmt.Fprintf(w, "\n%s\n", indented.Bytes())
+	}
+	if shown.Opaque != "" {
+		fmt.Fprintf(w, "\n%s\n", printable(shown.Opaque, wide))
 	}
 	if shown.ValueHex != "" {
 		fmt.Fprintf(w, "\n%s", hex.Dump(l.Value))

@@ -9,13 +9,20 @@ import (
 	"github.com/schollz/progressbar/v3"
 )
 
-// progress shows on a terminal how far a command is that reads a part of a topic. Its zero value is ready.
-type progress struct{ bar *progressbar.ProgressBar }
+// progress shows on a terminal how far a command is that reads a part of a topic, once it has taken a second. Its zero
+// value is ready.
+type progress struct {
+	begin time.Time
+	bar   *progressbar.ProgressBar
+}
 
 // update says that passed of so many offsets are read.
 func (p *progress) update(passed, of int64) {
+	if p.begin.IsZero() {
+		p.begin = time.Now()
+	}
 	if p.bar == nil {
-		if !isTerminal(os.Stderr) {
+		if time.Since(p.begin) < time.Second || !isTerminal(os.Stderr) {
 			return
 		}
 		p.bar = progressbar.NewOptions64(of, progressbar.OptionSetWriter(os.Stderr), progressbar.OptionShowCount(),
