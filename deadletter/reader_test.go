@@ -3,10 +3,13 @@ package deadletter_test
 import (
 	"errors"
 	"reflect"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/trendbuy/riskscorer/broker"
 	"github.com/trendbuy/riskscorer/deadletter"
@@ -101,5 +104,36 @@ func TestARecordThatIsNoLetterOfOursIsReadAsFarAsItGoes(t *testing.T) {
 	l := deadletter.Read(broker.Record{Headers: []broker.Header{{Key: broker.HeaderAttempt, Value: []byte("many")}, {Key: broker.HeaderErrorPartition, Value: []byte("x")}}})
 	if l.Attempt != 0 || l.Class != "" || l.Source != (deadletter.Source{}) {
 		t.Errorf("got %+v", l)
+	}
+}
+
+// TestLettersAreReadAsTheyAreTaken holds the reader to one fetch at a time, whatever the topic holds.
+func TestLettersAreReadAsTheyAreTaken(t *testing.T) {
+	p := start(t)
+	const n, size = 40, 100_000
+	for range n {
+		p.write(t, letter("A", strings.Repeat("x", size), schemas.RejectFrame, 1))
+	}
+	spans, err := p.reader.Spans(deadline(t), deadletter.Filter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fetches atomic.Int32
+	p.cluster.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
+		p.cluster.KeepControl()
+		fetches.Add(1)
+		return nil, nil, false
+	})
+	taken := 0
+	for l, err := range p.reader.Letters(deadline(t), spans, deadletter.Filter{}) {
+		if err != nil || len(l.Value) != size {
+			t.Fatalf("%d bytes, %v", len(l.Value), err)
+		}
+		if taken++; taken == 5 {
+			break
+		}
+	}
+	if got := fetches.Load(); taken != 5 || got > 4 {
+		t.Errorf("%d letters of %d taken, with %d fetches", taken, n, got)
 	}
 }

@@ -1,6 +1,7 @@
 package schemas_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -131,4 +132,27 @@ func TestAResultIsViewedAlikeInBothFormats(t *testing.T) {
 			t.Errorf("%s: %+v, %v", text, r, err)
 		}
 	}
+}
+
+// FuzzView holds that the view of any value is JSON, and that no value is more than a value's fault.
+func FuzzView(f *testing.F) {
+	viewer := schemas.NewViewer(texts{1: schemas.OrderFeaturesSchema, 2: schemas.RiskResultSchema, 3: viewSchema})
+	f.Add([]byte(`{"order_id":"A"}`))
+	f.Add([]byte("\x00\x00\x00\x00\x01\x02A\x00\x00"))
+	f.Add(append([]byte("\x00\x00\x00\x00\x03\x02A\x00\x00\x01\x00\x00\x00\x00\x80\x7f\x00\x02\x02\xff\x02\x02"), 0))
+	f.Fuzz(func(t *testing.T, value []byte) {
+		view, err := viewer.View(t.Context(), value)
+		switch {
+		case err == nil && !json.Valid(view):
+			t.Errorf("no JSON: %q", view)
+		case err != nil && !errors.Is(err, schemas.ErrOpaque) && !errors.Is(err, schemas.ErrSchemaUnknown):
+			t.Error(err)
+		}
+		if _, err := viewer.OrderID(t.Context(), value); err != nil {
+			t.Error(err)
+		}
+		if _, err := schemas.ParseResult(view); err != nil && !errors.Is(err, schemas.ErrOpaque) {
+			t.Error(err)
+		}
+	})
 }

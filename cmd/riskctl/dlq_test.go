@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/trendbuy/riskscorer/deadletter"
 	"github.com/trendbuy/riskscorer/schemas"
 )
 
@@ -192,5 +195,45 @@ func TestDLQRedrive(t *testing.T) {
 	t.Setenv("ORDERS_TOPIC", "absent")
 	if code, stdout, stderr := riskctl(t, "dlq", "redrive", "--position", file); code != 3 || !strings.Contains(stderr, "run the same command again") {
 		t.Errorf("no topic of orders: exit code %d\n%s%s", code, stdout, stderr)
+	}
+}
+
+// TestDLQRedriveGoesOnAfterAnInterruption ends a redrive as Ctrl-C does, and runs it again.
+func TestDLQRedriveGoesOnAfterAnInterruption(t *testing.T) {
+	cluster, client := startCluster(t, 2)
+	const n, batch = 60, 10
+	for i := range n {
+		write(t, client, letter(int32(i%2), fmt.Sprint("ORD_", i), fmt.Sprint(i), schemas.RejectFrame, 1, time.Now()))
+	}
+	file := filepath.Join(t.TempDir(), "position.json")
+	args := []string{"dlq", "redrive", "--rate", fmt.Sprint(10 * batch), "--position", file, "--json"}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	root := newRoot()
+	root.SetOut(&stdout)
+	root.SetErr(&stderr)
+	done := make(chan int)
+	go func() { done <- run(ctx, root, args) }()
+	for { // until some are out, by the file
+		at, err := deadletter.Load(file)
+		if err != nil {
+			t.Error(err)
+		}
+		if at != nil {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	cancel()
+	if code := <-done; code != 3 || !strings.Contains(stderr.String(), "run the same command again to go on") || !strings.Contains(stdout.String(), `"redriven"`) {
+		t.Fatalf("interrupted: exit code %d\n%s%s", code, stdout.String(), stderr.String())
+	}
+	if code, stdout, stderr := riskctl(t, args...); code != 0 {
+		t.Fatalf("again: exit code %d\n%s%s", code, stdout, stderr)
+	}
+	held := cluster.PartitionInfo(ordersTopic, 0).HighWatermark + cluster.PartitionInfo(ordersTopic, 1).HighWatermark
+	if held < n || held > n+batch {
+		t.Errorf("%d records for %d letters", held, n)
 	}
 }
