@@ -165,10 +165,54 @@ func TestADecisionThatCannotBeMadeAnew(t *testing.T) {
 	if _, err := models().Verify(deadline(t), []replay.Pair{pair}); !errors.Is(err, errNotHere) {
 		t.Errorf("without its model: %v", err)
 	}
+	elsewhere := pair
+	elsewhere.Result = &replay.Recorded{Record: pair.Result.Record, Result: pair.Result.Result, View: pair.Result.View}
+	elsewhere.Result.Key = []byte("another")
+	moved, err := models(openScorer(t, demo)).Verify(deadline(t), []replay.Pair{elsewhere})
+	if want := "[{key another " + string(pair.Event.Key) + "}]"; err != nil || moved[0].Outcome != replay.Different || fmt.Sprint(moved[0].Differences) != want {
+		t.Errorf("a result under another key: %+v, %v", moved, err)
+	}
 	pair.Event.Value = []byte(`{"order_id":"` + string(pair.Event.Key) + `"}`)
 	verdicts, err := models(openScorer(t, demo)).Verify(deadline(t), []replay.Pair{pair})
 	if err != nil || verdicts[0].Outcome != replay.Different || verdicts[0].Reject.Class != schemas.RejectDecode {
 		t.Errorf("an event that the model refuses: %+v, %v", verdicts, err)
+	}
+}
+
+// TestTheFirstResultIsTheOneActedOn has two results stand where the topic of results once had other partitions.
+func TestTheFirstResultIsTheOneActedOn(t *testing.T) {
+	p := start(t)
+	event := &kgo.Record{Topic: orders, Key: []byte("ORD_1"), Value: []byte(`{"order_id":"ORD_1"}`)}
+	if err := p.witness.ProduceSync(deadline(t), event).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	manual, err := kgo.NewClient(kgo.SeedBrokers(p.cluster.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(manual.Close)
+	at := time.Now().Add(time.Hour)
+	for partition := range 3 {
+		if partition == broker.PartitionOf(event.Key, 3) {
+			continue
+		}
+		at = at.Add(-time.Minute) // the later partition has the earlier result
+		result := &kgo.Record{
+			Topic: results, Partition: int32(partition), Key: event.Key, Timestamp: at,
+			Value: fmt.Appendf(nil, `{"order_id":"ORD_1","model_version":"written %d","model_digest":"d","engine":"e"}`, at.Unix()),
+			Headers: []kgo.RecordHeader{
+				{Key: "riskscorer.source.topic", Value: []byte(orders)},
+				{Key: "riskscorer.source.partition", Value: fmt.Append(nil, event.Partition)},
+				{Key: "riskscorer.source.offset", Value: fmt.Append(nil, event.Offset)},
+			},
+		}
+		if err := manual.ProduceSync(deadline(t), result).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pair, err := p.reader(1e6).Event(deadline(t), int(event.Partition), event.Offset)
+	if want := fmt.Sprintf("written %d", at.Unix()); err != nil || pair.Result == nil || pair.Result.ModelVersion != want {
+		t.Errorf("%+v, %v, want the one %s", pair.Result, err, want)
 	}
 }
 
