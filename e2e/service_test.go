@@ -25,16 +25,10 @@ type service struct {
 	process *process.Process
 }
 
-// startService starts a process in both roles.
-func (s *system) startService(ctx context.Context, t *testing.T, name string) *service {
+// startService starts a process in both roles; more are settings that differ from the usual ones.
+func (s *system) startService(ctx context.Context, t *testing.T, name string, more ...string) *service {
 	t.Helper()
-	return s.startModel(ctx, t, name, filepath.Join(root, bundle))
-}
-
-// startModel starts a process that serves a bundle.
-func (s *system) startModel(ctx context.Context, t *testing.T, name, dir string) *service {
-	t.Helper()
-	model, err := filepath.Abs(dir)
+	model, err := filepath.Abs(filepath.Join(root, bundle))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,11 +40,11 @@ func (s *system) startModel(ctx context.Context, t *testing.T, name, dir string)
 	p, err := process.Start(process.Spec{
 		Path: filepath.Join(s.binaries, "riskscorer"),
 		Log:  filepath.Join(t.ArtifactDir(), "riskscorer-"+name+".log"),
-		Env: s.environment(
+		Env: append(s.environment(
 			"ROLE=both", "MODEL_PATH="+model, "RESULTS_FORMAT=avro", "KAFKA_GROUP="+group,
 			"HTTP_ADDR="+address(ports[0]), "ADMIN_ADDR="+address(ports[1]), "METRICS_ADDR="+address(ports[2]),
 			"SCORE_DEADLINE=30s", // batches of 1,000 on a busy machine; the deadline has tests of its own
-		),
+		), more...),
 	})
 	if err != nil {
 		t.Fatal(err)

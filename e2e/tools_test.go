@@ -65,7 +65,7 @@ func TestOperatorsTools(t *testing.T) {
 
 	first.stop(t)
 	s.moveGroup(ctx, t)
-	second := s.startModel(ctx, t, "second", s.mended)
+	second := s.startService(ctx, t, "second", "MODEL_PATH="+s.mended)
 	second.awaitStream(ctx, t)
 	s.redriveMended(ctx, t, begun)
 	s.replayOrders(ctx, t, seed)

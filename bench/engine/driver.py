@@ -36,6 +36,11 @@ class Peer:
     go: bool = False
     environment: dict = field(default_factory=dict)
 
+    @property
+    def any_model(self) -> bool:
+        """Whether it reads XGBoost's own file, or is given it by riskscorer."""
+        return self.go or self.name == "xgboost"
+
 
 PEERS = (
     Peer("riskscorer", "riskscorer", ("score", "explain"), go=True),
@@ -110,10 +115,12 @@ class Results:
     failures: dict = field(default_factory=dict)  # (label, model, work or "") -> reason
 
 
-def measure(model: Model, folder: Path, work: Path, arguments, results: Results) -> None:
+def measure(model: Model, peers: list[Peer], folder: Path, work: Path, arguments, results: Results) -> None:
     children: dict[str, Child] = {}
     try:
-        for peer in PEERS:
+        for peer in peers:
+            if not (model.convertible or peer.any_model):
+                continue
             say(f"{model.name}: loading {peer.label}")
             try:
                 children[peer.label] = Child(peer, folder, work, arguments.core)
@@ -191,21 +198,27 @@ def main() -> None:
     parser.add_argument("--slice", type=float, default=0.25, help="seconds a peer and round (default 0.25), or one call")
     last = max(os.sched_getaffinity(0))
     parser.add_argument("--core", type=int, default=last, help="core that the children share (default the last)")
-    parser.add_argument("--models", default="ABC", help="models to measure (default ABC)")
+    every = "".join(model.name for model in MODELS)
+    parser.add_argument("--models", default=every, help=f"models to measure (default {every})")
+    names = [peer.name for peer in PEERS]
+    parser.add_argument("--peers", default=",".join(dict.fromkeys(names)), help="engines to measure, with commas (default all)")
     arguments = parser.parse_args()
-    if arguments.rounds < 1 or arguments.slice <= 0 or not set(arguments.models) <= {m.name for m in MODELS}:
-        parser.error("--rounds and --slice must be positive, --models some of ABC")
+    peers = [peer for peer in PEERS if peer.name in arguments.peers.split(",")]
+    if arguments.rounds < 1 or arguments.slice <= 0 or not set(arguments.models) <= set(every):
+        parser.error(f"--rounds and --slice must be positive, --models some of {every}")
+    if not {"riskscorer", "xgboost"} <= set(arguments.peers.split(",")) <= set(names):
+        parser.error(f"--peers must be some of {', '.join(dict.fromkeys(names))}, riskscorer and xgboost among them")
     results, load = Results(), os.getloadavg()[0]
     models = [model for model in MODELS if model.name in arguments.models]
     for model in models:
         say(f"{model.name}: making {model.text}")
         folder = arguments.work.resolve() / model.name
         make(model, folder)
-        measure(model, folder, arguments.work, arguments, results)
-    settings = {name: getattr(arguments, name) for name in ("rounds", "slice", "models")}
+        measure(model, peers, folder, arguments.work, arguments, results)
+    settings = {name: getattr(arguments, name) for name in ("rounds", "slice", "models", "peers")}
     changed = " ".join(f"--{name} {value}" for name, value in settings.items() if value != parser.get_default(name))
     command = f"make bench-engine ARGS='{changed}'" if changed else "make bench-engine"
-    report.write(arguments.docs, command, models, PEERS, CASES, arguments, load, results)
+    report.write(arguments.docs, command, models, peers, CASES, arguments, load, results)
     say("")
     print(f"\nwritten: {arguments.docs.resolve()}/benchmarks.md, benchmarks-engine.svg", file=sys.stderr)
 

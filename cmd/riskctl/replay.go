@@ -94,9 +94,9 @@ func (o *replayOptions) run(ctx context.Context, cmd *cobra.Command, c *connecti
 		if c.BundleStore == "" {
 			return usage(errors.New("--bundle-store or BUNDLE_STORE is needed: the directory of the bundles that results name; or --bundle for another model"))
 		}
-		return o.verify(ctx, cmd.OutOrStdout(), c, reader)
+		return o.verify(ctx, cmd, c, reader)
 	}
-	b, err := openBundle(o.bundle, c.PublicKeys)
+	b, err := openBundle(cmd, o.bundle, c.PublicKeys)
 	if err != nil {
 		return err
 	}
@@ -113,14 +113,18 @@ func newScorer(b *bundle.Bundle, engine scoring.Engine) *scoring.Scorer {
 
 // openRecorded opens the model that a result names. Features that the model does not know are ignored: an event that has
 // a result was taken, whatever EXTRA_FEATURES was then.
-func (c *connection) openRecorded(digest, engine string) (*replay.Model, error) {
+func (c *connection) openRecorded(cmd *cobra.Command, digest, engine string) (*replay.Model, error) {
 	if engine != forest.EngineID && engine != leaves.EngineID {
 		return nil, fmt.Errorf("it was computed by engine %s, and this riskctl has %s and %s, whose numbers differ: use a release of riskctl that has %s",
 			engine, forest.EngineID, leaves.EngineID, engine)
 	}
-	b, err := bundle.Store(c.BundleStore).Open(digest, bundle.Options{PublicKeys: c.PublicKeys})
+	options, err := modelOptions(cmd)
 	if err != nil {
 		return nil, err
+	}
+	b, err := bundle.Store(c.BundleStore).Open(digest, bundle.Options{PublicKeys: c.PublicKeys, Model: options})
+	if err != nil {
+		return nil, refusedMemory(err)
 	}
 	if engine == forest.EngineID {
 		return replay.NewModel(newScorer(b, b.Forest), c.schemas(), schemas.IgnoreExtra), nil

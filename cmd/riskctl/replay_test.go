@@ -15,6 +15,8 @@ import (
 	"github.com/trendbuy/riskscorer/broker"
 	"github.com/trendbuy/riskscorer/ordergen"
 	"github.com/trendbuy/riskscorer/scoring/bundle"
+	"github.com/trendbuy/riskscorer/scoring/forest"
+	"github.com/trendbuy/riskscorer/scoring/leaves"
 )
 
 const demoBundle = "../../models/trendbuy_xgb_v1.0.0"
@@ -148,7 +150,7 @@ func TestReplayShowsDifferences(t *testing.T) {
 		want            int
 	}{
 		{`"event_version"`, `"x":1,"event_version"`, "the model refuses the event: order_id: /order_id is required and missing", 1},
-		{"forest/2", "forest/1", "it was computed by engine forest/1, and this riskctl has forest/2 and leaves/1", 3},
+		{forest.EngineID, "forest/0", "it was computed by engine forest/0, and this riskctl has " + forest.EngineID + " and " + leaves.EngineID, 3},
 		{digest, strings.Repeat("ab", 32), "the bundle store does not hold this bundle", 3},
 		{digest, "../../etc", "is not a model digest", 3},
 	} {
@@ -262,7 +264,7 @@ func TestReplayRefusesWhatMakesNoSense(t *testing.T) {
 		"--since 1h --topic absent --bundle " + demoBundle:                  3,
 		"--partition 0 --from 0 --bundle " + demoBundle + " --to elsewhere": 0, // nothing to publish
 	} {
-		if code, stdout, stderr := riskctl(t, append([]string{"replay"}, strings.Fields(args)...)...); code != want || (code == 0) != (stderr == "") {
+		if code, stdout, stderr := riskctl(t, append([]string{"replay"}, strings.Fields(args)...)...); code != want || code != 0 && stderr == "" {
 			t.Errorf("replay %s: exit code %d, want %d\n%s%s", args, code, want, stdout, stderr)
 		}
 	}

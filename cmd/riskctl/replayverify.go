@@ -8,14 +8,16 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/spf13/cobra"
+
 	"github.com/trendbuy/riskscorer/replay"
 )
 
 // verify prints whether recorded decisions are made again. An error says that one is not.
-func (o *replayOptions) verify(ctx context.Context, w io.Writer, c *connection, r *replay.Reader) error {
-	out := bufio.NewWriter(w)
+func (o *replayOptions) verify(ctx context.Context, cmd *cobra.Command, c *connection, r *replay.Reader) error {
+	out := bufio.NewWriter(cmd.OutOrStdout())
 	defer func() { _ = out.Flush() }() // what was found before an error; without one it is flushed below
-	models := replay.NewModels(c.openRecorded)
+	models := replay.NewModels(func(digest, engine string) (*replay.Model, error) { return c.openRecorded(cmd, digest, engine) })
 	counts := make(map[replay.Outcome]int)
 	rows := 0
 	for pairs, err := range o.events.pairs(ctx, c, r) {

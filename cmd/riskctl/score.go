@@ -26,7 +26,7 @@ A refused order's line is {"line": N, "errors": [...]}; its neighbours are score
 		Example: "  riskctl score --bundle models/trendbuy_xgb_v1.0.0 --input orders.jsonl --output results.jsonl",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			b, err := openBundle(dir, nil)
+			b, err := openBundle(cmd, dir, nil)
 			if err != nil {
 				return err
 			}
@@ -48,10 +48,14 @@ A refused order's line is {"line": N, "errors": [...]}; its neighbours are score
 }
 
 // openBundle opens a bundle; one that fails a check is a thing that does not hold.
-func openBundle(path string, keys []string) (*bundle.Bundle, error) {
-	b, err := bundle.Open(path, bundle.Options{PublicKeys: keys})
+func openBundle(cmd *cobra.Command, path string, keys []string) (*bundle.Bundle, error) {
+	options, err := modelOptions(cmd)
+	if err != nil {
+		return nil, err
+	}
+	b, err := bundle.Open(path, bundle.Options{PublicKeys: keys, Model: options})
 	if _, failed := errors.AsType[*bundle.CheckError](err); failed {
-		return nil, notHeld(err)
+		return nil, notHeld(refusedMemory(err))
 	}
 	return b, dependency(err)
 }

@@ -6,6 +6,8 @@
 // methods are safe for concurrent use.
 package forest
 
+import "fmt"
+
 // EngineID names the arithmetic of this package. It changes whenever any output bit does.
 const EngineID = "forest/2"
 
@@ -41,6 +43,8 @@ type Forest struct {
 
 	explainer *explainer // nil where the trees have no covers
 	program   *program   // nil where the reference walk scores
+	// scalar says that quadrature is to be in Go, whatever the CPU has.
+	scalar bool
 }
 
 // Tree is one regression tree, its nodes in an array with the root at 0 and every child after its parent.
@@ -95,13 +99,20 @@ const (
 
 // New returns a forest ready to score and explain, or says which invariant f breaks. It takes
 // ownership of the slices in f.
-func New(f Forest) (*Forest, error) {
-	f.explainer, f.program = nil, nil
+func New(f Forest) (*Forest, error) { return NewWith(f, Options{}) }
+
+// NewWith is [New] within the bounds of the options. Beyond them, the error is a *[MemoryError]; where f breaks an
+// invariant, it is an *[InvalidError].
+func NewWith(f Forest, o Options) (*Forest, error) {
+	f.explainer, f.program, f.scalar = nil, nil, false
 	if err := f.Validate(); err != nil {
 		return nil, err
 	}
+	if err := o.check(f.Memory().Peak()); err != nil {
+		return nil, fmt.Errorf("forest: %w", err)
+	}
 	if f.hasCovers() && !f.hasLinearLeaves() {
-		e, err := newExplainer(&f)
+		e, err := newExplainer(&f, o.Progress)
 		if err != nil {
 			return nil, err
 		}

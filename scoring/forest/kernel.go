@@ -8,7 +8,7 @@ import (
 	"unsafe"
 )
 
-// Kernel names a way to compute margins. All give the same bits.
+// Kernel names a way to compute margins and contributions. All give the same bits.
 type Kernel string
 
 // The kernels.
@@ -33,8 +33,10 @@ func Kernels() []Kernel {
 // the fastest one already, which "" stands for. It fails for an unknown kernel, one that this CPU has not,
 // and a forest that takes too many columns to quantise rows for. KernelAVX512 walks the trees that are too
 // large for its registers as KernelGo does. The two forests share what does not depend on the kernel.
+// KernelReference and KernelGo compute contributions in Go, too.
 func (f *Forest) WithKernel(k Kernel) (*Forest, error) {
 	g := *f
+	g.scalar = k != "" && k != KernelAVX512
 	var err error
 	switch k {
 	case "":
@@ -85,7 +87,7 @@ type program struct {
 type segment interface {
 	// addOne adds the leaves of the first row of s.rows to s.sums.
 	addOne(s *scratch)
-	// addBlock adds the leaves of the first n rows. It may go through up to 3 rows more.
+	// addBlock adds the leaves of the first n rows. It may go through up to narrowInterleave-1 rows more.
 	addBlock(s *scratch, n int)
 }
 
@@ -250,7 +252,7 @@ func (p *program) addRows(f *Forest, s *scratch, rows []float64, count int) {
 }
 
 // alignedSlice returns n values, the first at a multiple of strideUnit bytes.
-func alignedSlice[T byte | uint16 | uint64 | float32](n int) []T {
+func alignedSlice[T byte | uint16 | uint64 | float32 | float64](n int) []T {
 	var one T
 	size := int(unsafe.Sizeof(one))
 	all := make([]T, n+strideUnit/size)

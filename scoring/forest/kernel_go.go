@@ -11,6 +11,9 @@ import "unsafe"
 // for their state to stay in registers.
 const interleave = 4
 
+// narrowInterleave is how many rows of strideUnit bytes a batch interleaves.
+const narrowInterleave = 8
+
 // A blockForest holds consecutive trees as blocks of one depth.
 type blockForest[ID columnID] struct {
 	depth  int
@@ -56,6 +59,25 @@ func descendRows[ID columnID](b, row0, row1, row2, row3 unsafe.Pointer, depth in
 		slot3 = step[ID](b, row3, slot3)
 	}
 	return slot0, slot1, slot2, slot3
+}
+
+// descendNarrow is descendRows for eight rows of strideUnit bytes one after another: their distance is a
+// constant in the instructions, which leaves the registers to the slots.
+//
+//go:noinline
+func descendNarrow[ID columnID](b, row unsafe.Pointer, depth int) (slot0, slot1, slot2, slot3, slot4, slot5, slot6, slot7 uintptr) {
+	slot0, slot1, slot2, slot3, slot4, slot5, slot6, slot7 = 1, 1, 1, 1, 1, 1, 1, 1
+	for ; depth > 0; depth-- {
+		slot0 = step[ID](b, row, slot0)
+		slot1 = step[ID](b, unsafe.Add(row, strideUnit), slot1)
+		slot2 = step[ID](b, unsafe.Add(row, 2*strideUnit), slot2)
+		slot3 = step[ID](b, unsafe.Add(row, 3*strideUnit), slot3)
+		slot4 = step[ID](b, unsafe.Add(row, 4*strideUnit), slot4)
+		slot5 = step[ID](b, unsafe.Add(row, 5*strideUnit), slot5)
+		slot6 = step[ID](b, unsafe.Add(row, 6*strideUnit), slot6)
+		slot7 = step[ID](b, unsafe.Add(row, 7*strideUnit), slot7)
+	}
+	return slot0, slot1, slot2, slot3, slot4, slot5, slot6, slot7
 }
 
 // descendBlocks returns the lowest slots that one row goes to in the four blocks from b on.
@@ -124,6 +146,21 @@ func (f *blockForest[ID]) addBlock(s *scratch, n int) {
 	lowest := uintptr(1) << f.depth
 	for i := range f.blocks {
 		b, group := &f.blocks[i], f.group(i)
+		if s.stride == strideUnit {
+			for r := 0; r < n; r += narrowInterleave {
+				slot0, slot1, slot2, slot3, slot4, slot5, slot6, slot7 := descendNarrow[ID](unsafe.Pointer(b), unsafe.Pointer(&s.rows[r*strideUnit]), f.depth)
+				at, g := r*s.groups+group, s.groups
+				s.sums[at] += leafAt(b, slot0, lowest)
+				s.sums[at+g] += leafAt(b, slot1, lowest)
+				s.sums[at+2*g] += leafAt(b, slot2, lowest)
+				s.sums[at+3*g] += leafAt(b, slot3, lowest)
+				s.sums[at+4*g] += leafAt(b, slot4, lowest)
+				s.sums[at+5*g] += leafAt(b, slot5, lowest)
+				s.sums[at+6*g] += leafAt(b, slot6, lowest)
+				s.sums[at+7*g] += leafAt(b, slot7, lowest)
+			}
+			continue
+		}
 		for r := 0; r < n; r += interleave {
 			row0 := unsafe.Pointer(&s.rows[r*s.stride])
 			row1 := unsafe.Add(row0, s.stride)

@@ -18,6 +18,8 @@ const (
 	maxColumns = 1 << 14
 	// strideUnit divides a quantised row's length: the width of a vector register.
 	strideUnit = 64
+	// maxPages is how many times 64 categories of a feature a block of rows is looked up in by vectors.
+	maxPages = 4
 )
 
 // columns says how a row is quantised for one forest. It is immutable.
@@ -78,19 +80,25 @@ func (c *columns) quantise(dst []byte, row []float64) {
 	}
 }
 
-// row returns the bytes of a category. As in XGBoost, fractions are cut off, and codes that a float32
-// cannot tell apart are in no set.
+// row returns the bytes of a category.
 func (f *categoricalFeature) row(x float32) []byte {
-	at := f.codes.count // any other
+	at := f.place(x)
+	return f.bytes[at*f.width : (at+1)*f.width]
+}
+
+// place returns which row of bytes is a category's. As in XGBoost, fractions are cut off, and codes that a
+// float32 cannot tell apart are in no set.
+func (f *categoricalFeature) place(x float32) int {
+	other, missing := f.codes.count, f.codes.count+1
 	switch {
 	case x != x:
-		at++
+		return missing
 	case x >= 0 && x <= MaxCategory:
 		if i := f.codes.rank(uint32(x)) - 1; i >= 0 && f.codes.keys[i] == uint32(x) {
-			at = i
+			return i
 		}
 	}
-	return f.bytes[at*f.width : (at+1)*f.width]
+	return other
 }
 
 // orderedKey returns an integer that compares as x does, infinities included, with 0 equal to -0. Save

@@ -19,6 +19,8 @@ type vectorQuantiser struct {
 	features []int       // per feature of columns.ranked, its place in a row
 	tables   []rankTable // likewise; empty for one of more thresholds, which the search in Go serves
 	expand   []expandBlock
+	// categories are those of columns.categorical, for blocks of rows.
+	categories []vectorCategories
 }
 
 // A rankTable holds up to 256 thresholds, padded with NaN, and the last of each 16 of them.
@@ -42,6 +44,9 @@ func newVectorQuantiser(c *columns) vectorQuantiser {
 		q.features = append(q.features, r.feature)
 		q.tables = append(q.tables, newRankTable(r.thresholds.floats()))
 	}
+	for i := range c.categorical {
+		q.categories = append(q.categories, newVectorCategories(&c.categorical[i]))
+	}
 	return q
 }
 
@@ -60,7 +65,11 @@ func newRankTable(thresholds []float32) (t rankTable) {
 }
 
 func newExpandBlocks(c *columns) []expandBlock {
-	blocks := make([]expandBlock, (c.count+expandColumns-1)/expandColumns)
+	ranked := 0 // the columns of ranks come first
+	for i := range c.ranked {
+		ranked += len(c.ranked[i].columns)
+	}
+	blocks := make([]expandBlock, (ranked+expandColumns-1)/expandColumns)
 	last := -1 // the block that has columns last
 	for i := range c.ranked {
 		for _, col := range c.ranked[i].columns {
@@ -111,13 +120,8 @@ func (q *vectorQuantiser) quantiseBlock(s *vectorScratch, rows []float64, width 
 			columnAVX512(&s.columns[col.column*blockRows], &ranks[0], uint16(col.below), col.missing)
 		}
 	}
-	for i := range c.categorical {
-		cat := &c.categorical[i]
-		for k := range n {
-			for j, b := range cat.row(float32(rows[k*width+cat.feature])) {
-				s.columns[(cat.first+j)*blockRows+k] = b
-			}
-		}
+	for i := range q.categories {
+		q.categories[i].columns(s, rows, width)
 	}
 }
 

@@ -33,7 +33,7 @@ func withKernel(f *forest.Forest, k forest.Kernel) *forest.Forest {
 // another.
 func checkTables(t *rapid.T, f *forest.Forest, rows []float64) {
 	t.Helper()
-	phi, want := contributions(f, rows), contributions(byQuadrature(t, f), rows)
+	phi, want := contributions(f, rows), contributions(forest.Quadrature(f), rows)
 	size := treeSizes(f)
 	for i, w := range want {
 		if !(math.Abs(phi[i]-w) <= 2e-7*size[i/(f.NumFeature+1)%f.NumGroup]) {
@@ -90,6 +90,10 @@ func checkContributionsOfAnyForest(t *rapid.T) {
 		f = made
 	}
 	checkTables(t, f, drawRows(t, f))
+
+	deep := drawForest(t, rapid.SampledFrom([]int{2, 12, 40}).Draw(t, "most features of deep trees"), 24, false)
+	rows := slices.Repeat(drawRows(t, deep), rapid.IntRange(1, 17).Draw(t, "repeats"))
+	compareQuadrature(t, deep, rows, len(rows)/deep.NumFeature)
 }
 
 func TestTablesAgreeWithQuadrature(t *testing.T) { rapid.Check(t, checkContributionsOfAnyForest) }
@@ -144,10 +148,7 @@ func TestTablesOfFullTrees(t *testing.T) {
 	for _, features := range []int{1, 8, 9, 33, 100, 200} {
 		for depth := range 7 {
 			f, rows := balanced(t, 37, depth, features, 330)
-			q, err := forest.Quadrature(f)
-			if err != nil {
-				t.Fatal(err)
-			}
+			q := forest.Quadrature(f)
 			got, want := contributions(f, rows), contributions(q, rows)
 			for i := range want {
 				if !(math.Abs(got[i]-want[i]) <= 1e-6) {
@@ -194,10 +195,7 @@ func TestTablesOfForestWithTooManyColumns(t *testing.T) {
 	if forest.Quantised(f) {
 		t.Fatal("the forest can be quantised")
 	}
-	q, err := forest.Quadrature(f)
-	if err != nil {
-		t.Fatal(err)
-	}
+	q := forest.Quadrature(f)
 	got, want := contributions(f, rows), contributions(q, rows)
 	for i := range want {
 		if !(math.Abs(got[i]-want[i]) <= 1e-6) {
@@ -219,10 +217,7 @@ func TestTablesOfLeavesFarFromZero(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	q, err := forest.Quadrature(f)
-	if err != nil {
-		t.Fatal(err)
-	}
+	q := forest.Quadrature(f)
 	got, want := contributions(f, rows), contributions(q, rows)
 	for i := range want {
 		if !(math.Abs(got[i]-want[i]) <= 1e-9) {
