@@ -96,7 +96,7 @@ func (o *replayOptions) run(ctx context.Context, cmd *cobra.Command, c *connecti
 		}
 		return o.verify(ctx, cmd, c, reader)
 	}
-	b, err := openBundle(cmd, o.bundle, c.PublicKeys)
+	b, err := openBundle(cmd, o.bundle, c.PublicKeys) //nolint:contextcheck // the command's context is ctx
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 func (o *replayOptions) verify(ctx context.Context, cmd *cobra.Command, c *connection, r *replay.Reader) error {
 	out := bufio.NewWriter(cmd.OutOrStdout())
 	defer func() { _ = out.Flush() }() // what was found before an error; without one it is flushed below
+	//nolint:contextcheck // the command's context is ctx
 	models := replay.NewModels(func(digest, engine string) (*replay.Model, error) { return c.openRecorded(cmd, digest, engine) })
 	counts := make(map[replay.Outcome]int)
 	rows := 0
