@@ -5,17 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/trendbuy/riskscorer/broker"
 	"github.com/trendbuy/riskscorer/schemas"
 	"github.com/trendbuy/riskscorer/scoring"
 )
 
-// Model decides events again with one bundle and engine. It is safe for concurrent use.
+// Model decides events again with one bundle and engine. Use it from one goroutine.
 type Model struct {
 	scorer  *scoring.Scorer
 	decoder *schemas.Decoder
 	name    schemas.Model
+	// encoders are by the frame of recorded results, whose making costs more than a decision; at most maxEncoders.
+	encoders map[string]*schemas.Results
 }
 
 // NewModel returns the scorer's model. source is nil where there is neither a schema registry nor pins; extra says what
@@ -25,6 +28,8 @@ func NewModel(s *scoring.Scorer, source schemas.SchemaSource, extra schemas.Extr
 		scorer:  s,
 		decoder: schemas.NewDecoder(s.Contract(), source, extra, slog.New(slog.DiscardHandler)),
 		name:    schemas.Model{Version: s.Manifest().Version, Digest: s.Digest().String(), Engine: s.EngineID()},
+
+		encoders: make(map[string]*schemas.Results),
 	}
 }
 
@@ -61,6 +66,33 @@ func (m *Model) decide(ctx context.Context, events []*broker.Record) ([]decided,
 		out[at[n]].order, out[at[n]].decision = orders[n], d
 	}
 	return out, nil
+}
+
+const (
+	// maxEncoders bounds the forms of results, of which a topic holds one or two.
+	maxEncoders = 16
+	// frameBytes is the length of Confluent's frame, in which a form is told; JSON is told by its brace.
+	frameBytes = 5
+)
+
+// encoder returns the encoder of results in the form of a recorded one.
+func (m *Model) encoder(recorded []byte) (*schemas.Results, error) {
+	frame := string(recorded[:min(frameBytes, len(recorded))])
+	if strings.HasPrefix(frame, "{") {
+		frame = "{"
+	}
+	if e := m.encoders[frame]; e != nil {
+		return e, nil
+	}
+	e, err := schemas.SameFrame(recorded, m.name)
+	if err != nil {
+		return nil, err
+	}
+	if len(m.encoders) >= maxEncoders {
+		clear(m.encoders)
+	}
+	m.encoders[frame] = e
+	return e, nil
 }
 
 // maxModels bounds the models that are held open: a topic holds results of a few.

@@ -81,7 +81,7 @@ func (m *Models) Verify(ctx context.Context, pairs []Pair) ([]Verdict, error) {
 // judge compares the recorded result with a decision about the same event.
 func (m *Model) judge(v *Verdict, d *decided) error {
 	v.Outcome = Different
-	encoder, err := schemas.SameFrame(v.Result.Value, m.name)
+	encoder, err := m.encoder(v.Result.Value)
 	if err != nil {
 		return err
 	}
