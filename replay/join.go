@@ -15,7 +15,8 @@ import (
 // It rests on the order in which results are written: whoever publishes the results of a partition's events does so in
 // the order of their offsets, and begins at or before the first that is missing. So in each partition of results the
 // first results of these events stand in the order of the events, whatever repetitions stand between them, and once one
-// of a later event has come, none is left of the earlier ones.
+// of a later event has come, none is left of the earlier ones. Only an operator breaks that order, who moves the group on
+// and back again.
 type join struct {
 	reader    *Reader
 	topic     string // of orders
