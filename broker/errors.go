@@ -45,6 +45,16 @@ func (k Kind) String() string {
 	return kindNames[KindOther]
 }
 
+// Passing says whether what fails in this way may mend itself, so that a tool tries again for a while.
+func (k Kind) Passing() bool {
+	switch k {
+	case KindUnreachable, KindTimeout, KindNoLeader, KindReplicas, KindSequence:
+		return true
+	default:
+		return false
+	}
+}
+
 // KindOf returns the kind of the first *Error in err's chain, KindOther if there is none.
 func KindOf(err error) Kind {
 	if e, ok := errors.AsType[*Error](err); ok {

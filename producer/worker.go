@@ -23,6 +23,9 @@ func (e *TooLargeError) Error() string {
 // RecordTooLarge returns Index: a caller can ask for it through an interface of its own.
 func (e *TooLargeError) RecordTooLarge() int { return e.Index }
 
+// RecordsTooLarge returns Indexes, likewise.
+func (e *TooLargeError) RecordsTooLarge() []int { return e.Indexes }
+
 // Unwrap returns the broker's answer.
 func (e *TooLargeError) Unwrap() error { return e.Err }
 

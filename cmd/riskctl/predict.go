@@ -43,12 +43,7 @@ name, or by code where the model has no names. Out come margin and prediction (m
 			if contributions && !f.Explains() {
 				return notHeld(errors.New("--contributions: the model file has no covers, or its leaves are linear, so nothing can be explained"))
 			}
-			in, err := openInput(cmd, input)
-			if err != nil {
-				return err
-			}
-			defer in.Close()
-			return writeOutput(cmd, output, func(w io.Writer) error {
+			return transform(cmd, input, output, func(w io.Writer, in *source) error {
 				start := time.Now()
 				rows, err := newPrediction(f, contributions).run(cmd.Context(), w, in)
 				if err == nil {
@@ -165,6 +160,16 @@ func (s *source) Close() {
 func isTerminal(f *os.File) bool {
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// transform has work read the input and write the output, each a file or "-" for a standard stream.
+func transform(cmd *cobra.Command, input, output string, work func(io.Writer, *source) error) error {
+	in, err := openInput(cmd, input)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	return writeOutput(cmd, output, func(w io.Writer) error { return work(w, in) })
 }
 
 func writeOutput(cmd *cobra.Command, name string, write func(io.Writer) error) error {

@@ -9,7 +9,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
 	"github.com/trendbuy/riskscorer/schemas"
@@ -31,14 +30,9 @@ A refused order's line is {"line": N, "errors": [...]}; its neighbours are score
 			if err != nil {
 				return err
 			}
-			in, err := openInput(cmd, input)
-			if err != nil {
-				return err
-			}
-			defer in.Close()
-			return writeOutput(cmd, output, func(w io.Writer) error {
+			return transform(cmd, input, output, func(w io.Writer, in *source) error {
 				start := time.Now()
-				scored, refused, err := scoreLines(cmd.Context(), w, in, scoring.New(b, b.Forest, scoring.NewMetrics(prometheus.NewRegistry())))
+				scored, refused, err := scoreLines(cmd.Context(), w, in, newScorer(b, b.Forest))
 				if err == nil {
 					in.report("%d orders scored, %d refused, in %.1f s", scored, refused, time.Since(start).Seconds())
 				}

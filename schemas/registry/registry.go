@@ -266,19 +266,6 @@ func (s *Source) Lookup(ctx context.Context, subject, schema string) (int, error
 	return found.ID, nil
 }
 
-// Register registers the schema under the subject, if it is not yet, and returns its id. It is for setting up: the
-// service never registers.
-func (s *Source) Register(ctx context.Context, subject, schema string) (int, error) {
-	if s == nil || s.client == nil {
-		return 0, errors.New("no schema registry is configured")
-	}
-	id, err := s.client.RegisterSchema(ctx, subject, sr.Schema{Schema: schema}, 0, 0)
-	if err != nil {
-		return 0, fmt.Errorf("register schema of %s: %w", subject, brief(err))
-	}
-	return id, nil
-}
-
 // notFound says whether the schema registry itself does not know the subject, version or schema.
 func notFound(err error) bool {
 	var answer *sr.ResponseError
@@ -291,9 +278,12 @@ func brief(err error) error {
 	if !errors.As(err, &answer) {
 		return err
 	}
-	message := answer.Error()
+	return fmt.Errorf("the schema registry answered %d: %q", answer.StatusCode, shorten(answer.Error()))
+}
+
+func shorten(message string) string {
 	if len(message) > maxMessageBytes {
 		message = strings.ToValidUTF8(message[:maxMessageBytes], "") + "…"
 	}
-	return fmt.Errorf("the schema registry answered %d: %q", answer.StatusCode, message)
+	return message
 }
