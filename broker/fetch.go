@@ -188,13 +188,17 @@ func (r *reader) take(batch protocol.RecordReader, rec *protocol.Record, control
 	return nil
 }
 
-// copy reads b into the arena: one allocation serves many small records.
+// copy reads b into the arena: one allocation serves many small records. Only null becomes nil: a tombstone is skipped, and an
+// empty value is not.
 func (r *reader) copy(b protocol.Bytes) ([]byte, error) {
 	if b == nil {
 		return nil, nil
 	}
 	const chunk = 64 << 10
 	n := b.Len()
+	if n == 0 {
+		return []byte{}, nil
+	}
 	if n > chunk/4 {
 		own := make([]byte, n)
 		_, err := io.ReadFull(b, own)
