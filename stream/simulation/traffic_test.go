@@ -17,12 +17,13 @@ import (
 
 // traffic is the upstream: it writes a seed's events at their times, and keeps what the broker acknowledged.
 type traffic struct {
-	t       *testing.T
-	client  *kgo.Client
-	random  *rand.Rand // of pauses, sizes and partitions
-	records *workload.Generator
+	t      *testing.T
+	client *kgo.Client
+	random *rand.Rand // of the flow's pauses and sizes
 
-	turn       chan struct{} // holds the turn to write: a mutex would stop the bubble's clock
+	turn       chan struct{} // holds the turn to write, and to what follows: a mutex would stop the bubble's clock
+	records    *workload.Generator
+	places     *rand.Rand // of events
 	partitions int
 	inputs     []verify.Input
 	outputs    int // that the inputs lead to
@@ -39,6 +40,7 @@ func newTraffic(t *testing.T, seed uint64, n *network, brokers []string) *traffi
 	return &traffic{
 		t: t, client: client, partitions: partitions, turn: make(chan struct{}, 1),
 		random:  rand.New(rand.NewPCG(seed, 0x7af)), //nolint:gosec // the same seed must give the same events
+		places:  rand.New(rand.NewPCG(seed, 0x91a)), //nolint:gosec // as above
 		records: workload.New(seed, ordersID, avro.MustParse(schemas.OrderFeaturesSchema)),
 	}
 }
@@ -103,7 +105,7 @@ func (f *traffic) send(client *kgo.Client, taken []workload.Record) []*kgo.Recor
 	for i := range taken {
 		in := &taken[i].Input
 		records[i] = &kgo.Record{
-			Topic: topics.Orders, Partition: int32(f.random.IntN(f.partitions)), //nolint:gosec // a few
+			Topic: topics.Orders, Partition: int32(f.places.IntN(f.partitions)), //nolint:gosec // a few
 			Key: in.Key, Value: in.Value, Headers: in.Headers,
 		}
 	}
