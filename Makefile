@@ -6,13 +6,15 @@ FUZZTIME ?= 30s
 BENCH    ?= .
 COUNT    ?= 10
 RACE     ?= ./...
+HOURS    ?= 500
+SEED     ?= 1
 
 # The development tools' dependencies stay out of the service's go.mod.
 TOOL := $(GO) tool -modfile=$(CURDIR)/tools/go.mod
 LINT := $(TOOL) golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race lint fmt bench bench-engine fuzz e2e training bundle goldens charts check clean
+.PHONY: help build run test race sim lint fmt bench bench-engine fuzz e2e training bundle goldens charts check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +34,10 @@ test: ## Vet and test everything that needs nothing but Go
 race: ## Test under the race detector (RACE=./stream/... narrows it); needs a C compiler
 	$(call require,$(firstword $(shell $(GO) env CC)),a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -timeout 10m $(RACE)
+
+# Low priority: it takes every core for a while.
+sim: ## Simulate HOURS of faults, five of each seed from SEED on; a failing seed says how to repeat it
+	SIM_HOURS=$(HOURS) SIM_SEED=$(SEED) nice -n 19 $(GO) test -run '^TestHours$$' -count 1 -timeout 0 -v ./stream/simulation
 
 lint: ## Lint and check the formatting, with the linters pinned in tools/go.mod
 	$(LINT) run ./...

@@ -48,6 +48,32 @@ func TestFetchReadsWhatAnotherClientWrote(t *testing.T) {
 	}
 }
 
+// An empty key is not a null one, and an empty value no tombstone: also where a fetch begins with them.
+func TestFetchTellsEmptyFromNull(t *testing.T) {
+	cluster := startCluster(t)
+	writer := witness(t, cluster)
+	sent := []*kgo.Record{
+		{Topic: topic, Partition: 1, Key: []byte{}, Value: []byte{}},
+		{Topic: topic, Partition: 1},
+		{Topic: topic, Partition: 1, Value: []byte{}},
+	}
+	if err := writer.ProduceSync(deadline(t), sent...).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	c := connect(t, broker.Config{Brokers: cluster.ListenAddrs()})
+	for from := range sent {
+		f, err := c.Fetch(deadline(t), broker.FetchRequest{Topic: topic, Partition: 1, Offset: int64(from), MaxBytes: 1 << 20, MaxWait: time.Second})
+		if err != nil || len(f.Records) != len(sent)-from {
+			t.Fatalf("from %d: %d records, %v", from, len(f.Records), err)
+		}
+		for i, r := range f.Records {
+			if want := sent[from+i]; !same(r.Key, want.Key) || !same(r.Value, want.Value) {
+				t.Errorf("from %d: record %d came with key %#v and value %#v", from, from+i, r.Key, r.Value)
+			}
+		}
+	}
+}
+
 // The fetched bytes must be the records' own: a later record must not overwrite an earlier one.
 func TestFetchedRecordsDoNotShareMemory(t *testing.T) {
 	cluster := startCluster(t)

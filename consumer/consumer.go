@@ -45,6 +45,7 @@ type Consumer struct {
 	log        *slog.Logger
 	metrics    *metrics
 	state      *state
+	rejoin     *backoff.ExponentialBackOff // waits of generations that could commit nothing, one after another
 }
 
 // New returns a consumer on client, which stays the caller's. newHandler is called for each partition of each generation.
@@ -53,7 +54,7 @@ func New(client *broker.Client, cfg Config, newHandler func(partition int) Handl
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	c := &Consumer{client: client, cfg: cfg, newHandler: newHandler, log: logger, state: newState()}
+	c := &Consumer{client: client, cfg: cfg, newHandler: newHandler, log: logger, state: newState(), rejoin: newBackOff()}
 	c.metrics = newMetrics(registerer, c.state)
 	return c, nil
 }

@@ -29,6 +29,7 @@ type generation struct {
 	assigned  int  // partitions that the assignment covers
 	log       *slog.Logger
 	commits   report
+	lost      bool // the last commit failed for good
 }
 
 func newGeneration(m *membership, gen *kafka.Generation, led bool, assigned int) *generation {
@@ -84,28 +85,35 @@ func (g *generation) run(ended context.Context) {
 	if !all {
 		g.log.Error("the generation ended without its handlers: what they hold was not acknowledged")
 	}
+	if g.lost {
+		// Generation after generation that can commit nothing does the same records again: not in a hurry.
+		sleep(ended, g.rejoin.NextBackOff())
+	}
 }
 
-// commitLast commits what the drain got acknowledged. It tries again, within the time to drain, unless it is fenced off.
+// commitLast commits what the drain got acknowledged. It tries again, within the time to drain, unless that is hopeless.
 func (g *generation) commitLast(handling context.Context) {
 	for {
 		err := g.commit()
 		if err == nil {
 			return
 		}
-		if fenced(err) || !sleep(handling, commitEvery) {
+		if g.lost = hopeless(err); g.lost || !sleep(handling, commitEvery) {
 			g.log.Warn("the last commit of the generation failed: its records will be read again", slog.String("error", err.Error()))
 			return
 		}
 	}
 }
 
-// fenced reports whether the group went on without this member: what it does from now on is done twice.
-func fenced(err error) bool {
-	return errors.Is(err, kafka.IllegalGeneration) || errors.Is(err, kafka.UnknownMemberId) || errors.Is(err, kafka.FencedInstanceID)
+// hopeless reports whether this generation can commit nothing any more, so that what it does from now on is done twice: the
+// group went on without this member, or the coordinator's connection, of which a generation has but one, is gone or leads to
+// a broker that is the coordinator no more.
+func hopeless(err error) bool {
+	return broker.KindOf(err) == broker.KindUnreachable || errors.Is(err, kafka.NotCoordinatorForGroup) ||
+		errors.Is(err, kafka.IllegalGeneration) || errors.Is(err, kafka.UnknownMemberId) || errors.Is(err, kafka.FencedInstanceID)
 }
 
-// commitUntil commits at intervals, and ends the generation when it is fenced off.
+// commitUntil commits at intervals, and ends the generation when that has become hopeless.
 func (g *generation) commitUntil(polling context.Context, end context.CancelFunc) {
 	tick := time.NewTicker(commitEvery)
 	defer tick.Stop()
@@ -121,7 +129,7 @@ func (g *generation) commitUntil(polling context.Context, end context.CancelFunc
 			continue
 		}
 		g.commits.failed(g.log, "cannot commit offsets", err)
-		if fenced(err) {
+		if hopeless(err) {
 			end()
 		}
 	}
@@ -143,6 +151,7 @@ func (g *generation) commit() error {
 		return g.client.Classify("commit offsets of group "+g.cfg.Group, err)
 	}
 	g.metrics.commits.Inc()
+	g.rejoin.Reset()
 	for _, p := range g.positions {
 		if offset, ok := offsets[p.partition]; ok {
 			p.commit(offset)
