@@ -8,7 +8,7 @@ import (
 
 // Bounds of a forest; a model beyond them is refused.
 const (
-	MaxDepth    = 64        // splits between a root and its deepest leaf
+	MaxDepth    = 254       // splits between a root and its deepest leaf: levels are counted in bytes
 	MaxFeatures = 1 << 16   // columns of a row
 	MaxGroups   = 1 << 12   // margins of a row
 	MaxCategory = 1<<24 - 1 // largest category code that a float32 tells apart from its neighbours

@@ -282,7 +282,7 @@ func TestFilesAreBounded(t *testing.T) {
 
 // TestDeepTrees loads trees at the bound of depth and one below it.
 func TestDeepTrees(t *testing.T) {
-	for depth, want := range map[int]string{forest.MaxDepth: "", forest.MaxDepth + 1: "tree 1: node 128: a split below depth 64"} {
+	for depth, want := range map[int]string{forest.MaxDepth: "", forest.MaxDepth + 1: "tree 1: node 508: a split below depth 254"} {
 		var left, right strings.Builder
 		for i := range depth {
 			fmt.Fprintf(&left, "%d ", -1-i)
