@@ -34,6 +34,7 @@ class Peer:
     name: str
     works: tuple[str, ...]
     go: bool = False
+    compiles: bool = False
     environment: dict = field(default_factory=dict)
 
     @property
@@ -49,8 +50,8 @@ PEERS = (
     Peer("XGBoost", "xgboost", ("score", "explain")),
     Peer("LightGBM", "lightgbm", ("score", "explain")),
     Peer("Treelite GTIL", "treelite", ("score",)),
-    Peer("TL2cgen", "tl2cgen", ("score",)),
-    Peer("lleaves", "lleaves", ("score",)),
+    Peer("TL2cgen", "tl2cgen", ("score",), compiles=True),
+    Peer("lleaves", "lleaves", ("score",), compiles=True),
     Peer("ONNX Runtime", "onnxruntime", ("score",)),
     Peer("shap", "shap", ("explain",)),
     Peer("FastTreeSHAP", "fasttreeshap", ("explain",)),
@@ -120,6 +121,9 @@ def measure(model: Model, peers: list[Peer], folder: Path, work: Path, arguments
     try:
         for peer in peers:
             if not (model.convertible or peer.any_model):
+                continue
+            if peer.compiles and not model.compiled:
+                results.failures[peer.label, model.name, ""] = "left out, as it compiles this model for minutes"
                 continue
             say(f"{model.name}: loading {peer.label}")
             try:

@@ -111,7 +111,7 @@ def table(model: str, work: str, batches: list[int], labels: list[str], results)
 def failures(results) -> str:
     if not results.failures:
         return "Every peer was installed and ran.\n"
-    text = "What failed, and why:\n\n"
+    text = "What failed or was left out, and why:\n\n"
     for (label, model, work), reason in results.failures.items():
         text += f"- {label}, model {model}{', ' + work if work else ''}: {cell(reason)}\n"
     return text
