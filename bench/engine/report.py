@@ -100,7 +100,7 @@ def table(model: str, work: str, batches: list[int], labels: list[str], results)
         for batch in batches:
             ours, ns = (results.nanoseconds.get((model, who, work, batch)) for who in (OURS, label))
             ratio = f" ({ns / ours:.2f})" if ns and ours and label != OURS else ""
-            row.append("failed" if ns is None else f"{ns / 1e3:.3f}{ratio}")
+            row.append("none" if ns is None else f"{ns / 1e3:.3f}{ratio}")
         difference = results.differences.get((model, label, work))
         bold = "**" if difference is not None and difference > OTHER else ""
         row.append("" if difference is None else f"{bold}{difference:.1e}{bold}")
