@@ -2,6 +2,7 @@ package consumer_test
 
 import (
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -131,4 +132,28 @@ func TestLostCoordinatorIsReplacedAtOnce(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Where no commit gets through, one generation after another would do the same records again and again.
+func TestGenerationsThatCommitNothingAreNotInAHurry(t *testing.T) {
+	cluster := startCluster(t)
+	w := write(t, cluster)
+	l := newLedger(t)
+	var well atomic.Bool
+	cluster.ControlKey(int16(kmsg.OffsetCommit), func(kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		if well.Load() {
+			return nil, nil, false
+		}
+		return nil, errors.New("the connection is cut"), true
+	})
+	w.all(t, 10)
+	m := join(t, cluster.ListenAddrs(), config(), l)
+	l.await(t, 40)
+	time.Sleep(4 * time.Second)
+	if n := value(t, m, "riskscorer_consumer_rebalances_total"); n < 3 || n > 12 {
+		t.Errorf("%v generations", n)
+	}
+	well.Store(true)
+	eventually(t, "a commit", func() bool { return committed(cluster, 0) == 10 })
 }

@@ -28,9 +28,13 @@ type trial struct {
 // quick are the trials of every run of the tests: some seeds, and those that found something.
 func quick() []trial {
 	return []trial{
-		{1, 1}, {2, 1}, {4, 1}, {5, 1}, {6, 1},
-		{3, 1}, // an empty key at the head of a fetch was taken for null
-		{7, 1}, // sequence errors, which only some seeds meet
+		{1, 1}, // an empty key at the head of a fetch was taken for null
+		{2, 1},
+		{3, 1},
+		{4, 1}, // drains that give up
+		{5, 1},
+		{6, 1},
+		{7, 1}, // sequence errors
 	}
 }
 
