@@ -42,19 +42,26 @@ func (a *assignor) take() (led bool, partitions int) {
 	return led, partitions
 }
 
-// conns knows the group's open connections, so that they can be cut: the library takes no context for them.
+// conns knows the group's connections, open or on the way, so that they can be cut: the library takes no context for them.
 type conns struct {
 	dialer *kafka.Dialer
+	ended  context.Context // with close
+	end    context.CancelFunc
 
-	mu     sync.Mutex
-	open   map[*tracked]struct{}
-	closed bool
+	mu   sync.Mutex
+	open map[*tracked]struct{}
 }
 
 func newConns(dialer *kafka.Dialer) *conns {
 	c := &conns{dialer: dialer, open: make(map[*tracked]struct{})}
+	c.ended, c.end = context.WithCancel(context.Background())
 	dial := dialer.DialFunc
 	dialer.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		// A broker that does not answer takes the dialer's whole patience, and the library tries them all.
+		stop := context.AfterFunc(c.ended, cancel)
+		defer stop()
 		conn, err := dial(ctx, network, address)
 		if err != nil {
 			return nil, err
@@ -62,7 +69,7 @@ func newConns(dialer *kafka.Dialer) *conns {
 		t := &tracked{Conn: conn, owner: c}
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if c.closed {
+		if c.ended.Err() != nil {
 			_ = conn.Close()
 			return nil, net.ErrClosed
 		}
@@ -75,7 +82,7 @@ func newConns(dialer *kafka.Dialer) *conns {
 func (c *conns) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.closed = true
+	c.end()
 	for t := range c.open {
 		_ = t.Conn.Close()
 	}

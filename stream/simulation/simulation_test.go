@@ -34,7 +34,8 @@ func quick() []trial {
 		{4, 1}, // drains that give up
 		{5, 1},
 		{6, 1},
-		{7, 1}, // sequence errors
+		{7, 1},  // sequence errors
+		{96, 5}, // a process told to stop went on dialling brokers that did not answer
 	}
 }
 
