@@ -15,6 +15,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"github.com/trendbuy/riskscorer/broker"
+	"github.com/trendbuy/riskscorer/sabotage"
 )
 
 const (
@@ -86,6 +87,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 // the whole group.
 func (c *Consumer) generations(ctx context.Context, group *kafka.ConsumerGroup, assignor *assignor, owned *sync.WaitGroup) {
 	var failing report
+	var former *generation // for sabotage only
 	for {
 		gen, err := group.Next(ctx)
 		switch {
@@ -104,6 +106,11 @@ func (c *Consumer) generations(ctx context.Context, group *kafka.ConsumerGroup, 
 		failing.recovered(c.log, "joined the group again")
 		led, partitions := assignor.take()
 		g := newGeneration(c, gen, led, partitions)
+		if sabotage.On(sabotage.StaleCommit) {
+			late := former
+			time.AfterFunc(3*time.Second, func() { late.commitLate(gen) })
+			former = g
+		}
 		owned.Add(1)
 		gen.Start(func(ctx context.Context) {
 			defer owned.Done()

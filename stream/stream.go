@@ -10,11 +10,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/trendbuy/riskscorer/broker"
+	"github.com/trendbuy/riskscorer/sabotage"
 	"github.com/trendbuy/riskscorer/schemas"
 	"github.com/trendbuy/riskscorer/scoring"
 )
@@ -85,10 +87,15 @@ func (w *Worker) Handle(ctx context.Context, records []broker.Record) error {
 	if err := m.time(stageDecode, func() error { return w.decode(ctx, records) }); err != nil {
 		return err
 	}
+	sabotage.At(sabotage.Decoded)
 	_ = m.time(stageScore, func() error {
 		w.decisions = w.pipeline.scorer.Decide(w.decisions[:0], w.orders)
 		return nil
 	})
+	sabotage.At(sabotage.Scored)
+	if sabotage.On(sabotage.NeighboursScore) || sabotage.On(sabotage.DifferingBytes) {
+		w.spoil()
+	}
 	if err := m.time(stageEncode, func() error { return w.encode(results) }); err != nil {
 		return err
 	}
@@ -122,11 +129,26 @@ func (w *Worker) decode(ctx context.Context, records []broker.Record) error {
 	return nil
 }
 
+// spoil is sabotage: it plants the bugs that change decisions.
+func (w *Worker) spoil() {
+	if sabotage.On(sabotage.NeighboursScore) && len(w.decisions) > 1 {
+		w.decisions[0], w.decisions[1] = w.decisions[1], w.decisions[0]
+	}
+	if sabotage.On(sabotage.DifferingBytes) {
+		for i := range w.decisions {
+			w.decisions[i].Reasons[0].Contribution *= 1 + 1e-12*float64(os.Getpid()) // too little for a comparison of numbers
+		}
+	}
+}
+
 // encode makes one record to publish of each output.
 func (w *Worker) encode(results *schemas.Results) error {
 	w.records = w.records[:0]
 	for i := range w.outputs {
 		o := &w.outputs[i]
+		if o.reject != nil && sabotage.On(sabotage.SkippedDeadLetter) {
+			continue
+		}
 		if o.reject != nil {
 			w.records = append(w.records, deadLetter(w.pipeline.config.DeadLettersTopic, o.source, o.reject))
 			continue
