@@ -108,7 +108,7 @@ func (c *Consumer) generations(ctx context.Context, group *kafka.ConsumerGroup, 
 		g := newGeneration(c, gen, led, partitions)
 		if sabotage.On(sabotage.StaleCommit) {
 			late := former
-			time.AfterFunc(3*time.Second, func() { late.commitLate(gen) })
+			gen.Start(func(ctx context.Context) { late.commitLate(ctx, gen) })
 			former = g
 		}
 		owned.Add(1)

@@ -144,17 +144,19 @@ func (g *generation) commit() error {
 	return nil
 }
 
-// commitLate is sabotage: it commits under another generation what an ended one had reached.
-func (g *generation) commitLate(under *kafka.Generation) {
-	if g == nil {
-		return
+// commitLate is sabotage: it commits again and again, under another generation, what an ended one had reached.
+func (g *generation) commitLate(ctx context.Context, under *kafka.Generation) {
+	for sleep(ctx, 3*time.Second) {
+		if g == nil {
+			continue
+		}
+		late := *g
+		late.gen = under
+		for _, p := range late.positions {
+			p.commit(-1)
+		}
+		_ = late.commit()
 	}
-	late := *g
-	late.gen = under
-	for _, p := range late.positions {
-		p.commit(-1)
-	}
-	_ = late.commit()
 }
 
 // watch keeps the lag of partitions that do not fetch up to date, and ends the generation when the topic has more

@@ -8,7 +8,7 @@ type Point string
 
 // The points, in the order of the way.
 const (
-	Fetched      Point = "fetched"      // read, and nothing done with it
+	Fetched      Point = "fetched" // read, and nothing done with it
 	Decoded      Point = "decoded"
 	Scored       Point = "scored"
 	Sent         Point = "sent"         // one output partition has its share; this process has not noted it, others are under way

@@ -16,12 +16,12 @@ type Link struct {
 	listener net.Listener
 	ended    sync.WaitGroup
 
-	mu        sync.Mutex
-	delay     time.Duration // of each piece that is forwarded
-	swallow   bool
-	doomed    chan struct{} // closed when the connections of now are to be swallowed
-	pairs     map[*pair]struct{}
-	hasClosed bool
+	mu      sync.Mutex
+	delay   time.Duration // of each piece that is forwarded
+	swallow bool
+	cut     bool
+	doomed  chan struct{} // closed when the connections of now are to be swallowed
+	pairs   map[*pair]struct{}
 }
 
 // pair is a client's connection and the one to the target.
@@ -52,10 +52,11 @@ func (l *Link) Slow(delay time.Duration) {
 	l.delay = delay
 }
 
-// Cut resets every connection. New ones may be made at once.
-func (l *Link) Cut() {
+// Cut resets every connection, and every new one until Cut(false).
+func (l *Link) Cut(on bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.cut = on
 	for p := range l.pairs {
 		p.close()
 	}
@@ -77,11 +78,8 @@ func (l *Link) Swallow(on bool) {
 
 // Close ends the link and all its connections.
 func (l *Link) Close() {
-	l.mu.Lock()
-	l.hasClosed = true
-	l.mu.Unlock()
 	_ = l.listener.Close()
-	l.Cut()
+	l.Cut(true)
 	l.ended.Wait()
 }
 
@@ -104,7 +102,7 @@ func (l *Link) connect(client net.Conn) {
 	}
 	p := &pair{client: client, server: server, left: make(chan struct{})}
 	l.mu.Lock()
-	if l.hasClosed {
+	if l.cut {
 		l.mu.Unlock()
 		p.close()
 		return

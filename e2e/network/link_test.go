@@ -88,10 +88,12 @@ func TestCut(t *testing.T) {
 	if _, err := ask(t, conn, 5*time.Second); err != nil {
 		t.Fatal(err)
 	}
-	link.Cut()
+	link.Cut(true)
 	if _, err := ask(t, conn, 5*time.Second); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("error %v of a connection that was cut", err)
 	}
+	refused(t, link)
+	link.Cut(false)
 	if _, err := ask(t, dial(t, link), 5*time.Second); err != nil {
 		t.Errorf("a new connection: %v", err)
 	}
@@ -125,6 +127,11 @@ func TestTargetAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer link.Close()
+	refused(t, link)
+}
+
+func refused(t *testing.T, link *network.Link) {
+	t.Helper()
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", link.Address())
 	if err == nil { // the reset may be as fast as the dial
 		defer conn.Close()
