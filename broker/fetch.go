@@ -200,7 +200,7 @@ func (r *reader) copy(b protocol.Bytes) ([]byte, error) {
 		_, err := io.ReadFull(b, own)
 		return own, err
 	}
-	if n > len(r.arena) {
+	if n > len(r.arena) || r.arena == nil { // nothing of a nil arena would be nil, and so null
 		r.arena = make([]byte, chunk)
 	}
 	out := r.arena[:n:n]

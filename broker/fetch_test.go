@@ -48,6 +48,20 @@ func TestFetchReadsWhatAnotherClientWrote(t *testing.T) {
 	}
 }
 
+// TestFetchBeginsWithEmpty fetches an empty key and value before anything else: taken for null, they would be an order
+// without a key and a tombstone.
+func TestFetchBeginsWithEmpty(t *testing.T) {
+	cluster := startCluster(t)
+	writer := witness(t, cluster)
+	if err := writer.ProduceSync(deadline(t), &kgo.Record{Topic: topic, Partition: 1, Key: []byte{}, Value: []byte{}}).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	got, _, _ := drain(t, connect(t, broker.Config{Brokers: cluster.ListenAddrs()}), 1, 1)
+	if len(got) != 1 || got[0].Key == nil || got[0].Value == nil {
+		t.Errorf("got %+v, want an empty key and an empty value", got)
+	}
+}
+
 // The fetched bytes must be the records' own: a later record must not overwrite an earlier one.
 func TestFetchedRecordsDoNotShareMemory(t *testing.T) {
 	cluster := startCluster(t)
