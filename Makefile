@@ -10,13 +10,15 @@ ORDERS   ?= 130000
 FAULTS   ?= 10
 OUTAGE   ?= 30s
 RACE     ?= ./...
+HOURS    ?= 500
+SEED     ?= 1
 
 # The development tools' dependencies stay out of the service's go.mod.
 TOOL := $(GO) tool -modfile=$(CURDIR)/tools/go.mod
 LINT := $(TOOL) golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race lint fmt bench bench-engine fuzz e2e planted chaos training bundle goldens charts check clean
+.PHONY: help build run test race sim lint fmt bench bench-engine fuzz e2e planted chaos training bundle goldens charts check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,15 +39,21 @@ race: ## Test under the race detector (RACE=./stream/... narrows it); needs a C 
 	$(call require,$(firstword $(shell $(GO) env CC)),a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -timeout 10m $(RACE)
 
+# Low priority: it takes every core for a while.
+sim: ## Simulate HOURS of faults, five of each seed from SEED on; a failing seed says how to repeat it
+	SIM_HOURS=$(HOURS) SIM_SEED=$(SEED) nice -n 19 $(GO) test -run '^TestHours$$' -count 1 -timeout 0 -v ./stream/simulation
+
 lint: ## Lint and check the formatting, with the linters pinned in tools/go.mod
 	$(LINT) run ./...
 	cd tools/packaging && $(LINT) run ./...
 	cd bench/engine && $(LINT) run ./...
+	cd examples && $(LINT) run ./...
 
 fmt: ## Format every Go file
 	$(LINT) fmt ./...
 	cd tools/packaging && $(LINT) fmt ./...
 	cd bench/engine && $(LINT) fmt ./...
+	cd examples && $(LINT) fmt ./...
 
 bench: ## Run the benchmarks COUNT times and summarise them (BENCH=regexp; BASE=old.txt compares)
 	@mkdir -p bin
@@ -86,7 +94,7 @@ chaos: ## The whole campaign on three brokers (SEEDS, ORDERS, FAULTS, OUTAGE); w
 	CHAOS_SEEDS=$(SEEDS) CHAOS_ORDERS=$(ORDERS) CHAOS_FAULTS=$(FAULTS) CHAOS_OUTAGE=$(OUTAGE) CHAOS_REPORT=$(CURDIR)/docs/reliability.md \
 		$(GO) test -tags e2e -count=1 -timeout 3h -v -artifacts -outputdir bin/chaos -run '^(TestChaos|TestLongOutage)$$' ./e2e
 
-training: ## Test the training package; needs Python 3.12
+training: ## Test the training package; needs Python 3.11 and 3.12
 	training/test.sh
 
 bundle: ## Train the demo model anew and export it to models/, byte for byte; needs Python 3.12

@@ -4,11 +4,8 @@ import (
 	"cmp"
 	"encoding/binary"
 	"errors"
-	"fmt"
-	"io"
 	"slices"
 
-	"github.com/segmentio/kafka-go/protocol"
 	"github.com/segmentio/kafka-go/protocol/fetch"
 )
 
@@ -26,24 +23,20 @@ func newAborted(list []fetch.ResponseTransaction) aborted {
 	return aborted{pending: list, open: make(map[int64]struct{})}
 }
 
-// covers reports whether the batch belongs to an aborted transaction. Batches come in order of offset.
-func (a *aborted) covers(b *protocol.RecordBatch) bool {
-	for len(a.pending) > 0 && a.pending[0].FirstOffset <= b.BaseOffset {
+// covers reports whether a transactional batch belongs to an aborted transaction. Batches come in order of offset.
+func (a *aborted) covers(base, producer int64) bool {
+	for len(a.pending) > 0 && a.pending[0].FirstOffset <= base {
 		a.open[a.pending[0].ProducerID] = struct{}{}
 		a.pending = a.pending[1:]
 	}
-	_, open := a.open[b.ProducerID]
-	return open && b.Attributes.Transactional()
+	_, open := a.open[producer]
+	return open
 }
 
-// end takes a control record into account: an abort marker closes its producer's transaction.
-func (a *aborted) end(producer int64, rec *protocol.Record) error {
-	if rec.Key == nil {
+// end takes a control record into account, by its key: an abort marker closes its producer's transaction.
+func (a *aborted) end(producer int64, key []byte) error {
+	if len(key) < 4 {
 		return errors.New("control record without a key")
-	}
-	var key [4]byte
-	if _, err := io.ReadFull(rec.Key, key[:]); err != nil {
-		return fmt.Errorf("control record's key: %w", err)
 	}
 	if binary.BigEndian.Uint16(key[2:]) == abortMarker {
 		delete(a.open, producer)

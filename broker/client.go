@@ -40,16 +40,13 @@ type Client struct {
 	dialer    *kafka.Dialer
 	stop      context.CancelFunc
 	closed    atomic.Bool
+	codecs    codecs
 }
 
 // NewClient checks cfg and reads its files, but does not connect. With topics, only their metadata is kept up to
 // date and only they can be used; with none, those of the whole cluster. The caller owns the client and closes it.
 func NewClient(cfg Config, topics ...string) (*Client, error) {
 	if err := cfg.Validate(); err != nil {
-		return nil, err
-	}
-	tlsConfig, err := cfg.tls()
-	if err != nil {
 		return nil, err
 	}
 	mechanism, err := cfg.sasl()
@@ -60,17 +57,24 @@ func NewClient(cfg Config, topics ...string) (*Client, error) {
 	if dial == nil {
 		dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}).DialContext
 	}
+	if cfg.TLSEnabled {
+		who, err := newIdentity(cfg)
+		if err != nil {
+			return nil, err
+		}
+		dial = who.dial(dial)
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	transport := &kafka.Transport{
 		Dial: dial, DialTimeout: dialTimeout, IdleTimeout: idleTimeout,
 		MetadataTTL: metadataTTL, MetadataTopics: topics,
-		ClientID: clientID, TLS: tlsConfig, SASL: mechanism, Context: ctx,
+		ClientID: clientID, SASL: mechanism, Context: ctx,
 	}
 	addr := kafka.TCP(cfg.Brokers...)
 	return &Client{
 		cfg: cfg, addr: addr, topics: topics, transport: transport,
 		kafka:  &kafka.Client{Addr: addr, Timeout: requestTimeout, Transport: transport},
-		dialer: &kafka.Dialer{ClientID: clientID, Timeout: dialTimeout, DialFunc: dial, TLS: tlsConfig, SASLMechanism: mechanism},
+		dialer: &kafka.Dialer{ClientID: clientID, Timeout: dialTimeout, DialFunc: dial, SASLMechanism: mechanism},
 		stop:   stop,
 	}, nil
 }

@@ -2,13 +2,10 @@ package broker
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"strings"
 
 	"github.com/segmentio/kafka-go/sasl"
@@ -21,13 +18,14 @@ type Config struct {
 	Brokers []string `env:"KAFKA_BROKERS, default=localhost:9092" help:"host:port of some brokers, comma-separated"`
 
 	TLSEnabled  bool   `env:"KAFKA_TLS_ENABLED" help:"true connects by TLS"`
-	TLSCAFile   string `env:"KAFKA_TLS_CA_FILE" help:"PEM file of the certificate authorities; by default the system's"` // PEM; empty means the system's roots
-	TLSCertFile string `env:"KAFKA_TLS_CERT_FILE" help:"PEM file of the client's own certificate"`                       // PEM; with the key file, the client's own identity
+	TLSCAFile   string `env:"KAFKA_TLS_CA_FILE" help:"PEM file of the certificate authorities, by default the system's; read for each connection, as are the next two"`
+	TLSCertFile string `env:"KAFKA_TLS_CERT_FILE" help:"PEM file of the client's own certificate"`
 	TLSKeyFile  string `env:"KAFKA_TLS_KEY_FILE" help:"PEM file of the key of that certificate"`
 
-	SASLMechanism string `env:"KAFKA_SASL_MECHANISM" help:"PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or empty"` // PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or empty
+	SASLMechanism string `env:"KAFKA_SASL_MECHANISM" help:"PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER or empty"`
 	SASLUsername  string `env:"KAFKA_SASL_USERNAME" help:"user of SASL"`
 	SASLPassword  Secret `env:"KAFKA_SASL_PASSWORD" help:"password of SASL"`
+	SASLTokenFile string `env:"KAFKA_SASL_TOKEN_FILE" help:"file of the token of OAUTHBEARER; read for each connection, so that it may be renewed"`
 
 	// Dial opens the connections in place of the network, for a broker in the same process. Nil means TCP.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
@@ -90,13 +88,15 @@ func (c Config) validateTLS() error {
 func (c Config) validateSASL() error {
 	switch c.SASLMechanism {
 	case "":
-		if c.SASLUsername != "" || c.SASLPassword != "" {
-			return errors.New("KAFKA_SASL_MECHANISM: needed with KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD")
+		if c.SASLUsername != "" || c.SASLPassword != "" || c.SASLTokenFile != "" {
+			return errors.New("KAFKA_SASL_MECHANISM: needed with KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD and KAFKA_SASL_TOKEN_FILE")
 		}
 		return nil
+	case oauthBearer:
+		return c.validateToken()
 	case "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512":
 	default:
-		return fmt.Errorf("KAFKA_SASL_MECHANISM: %q is not PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512", c.SASLMechanism)
+		return fmt.Errorf("KAFKA_SASL_MECHANISM: %q is not PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER", c.SASLMechanism)
 	}
 	if c.SASLUsername == "" {
 		return errors.New("KAFKA_SASL_USERNAME: needed with KAFKA_SASL_MECHANISM")
@@ -104,32 +104,23 @@ func (c Config) validateSASL() error {
 	if c.SASLPassword == "" {
 		return errors.New("KAFKA_SASL_PASSWORD: needed with KAFKA_SASL_MECHANISM")
 	}
+	if c.SASLTokenFile != "" {
+		return fmt.Errorf("KAFKA_SASL_TOKEN_FILE: only with KAFKA_SASL_MECHANISM=%s", oauthBearer)
+	}
 	return nil
 }
 
-func (c Config) tls() (*tls.Config, error) {
-	if !c.TLSEnabled {
-		return nil, nil
+// validateToken also holds OAUTHBEARER to TLS: a token that anyone on the way can read is anyone's.
+func (c Config) validateToken() error {
+	switch {
+	case c.SASLTokenFile == "":
+		return errors.New("KAFKA_SASL_TOKEN_FILE: needed with KAFKA_SASL_MECHANISM=OAUTHBEARER")
+	case c.SASLUsername != "" || c.SASLPassword != "":
+		return errors.New("KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD: not with KAFKA_SASL_MECHANISM=OAUTHBEARER")
+	case !c.TLSEnabled:
+		return errors.New("KAFKA_SASL_MECHANISM: OAUTHBEARER needs KAFKA_TLS_ENABLED")
 	}
-	out := &tls.Config{MinVersion: tls.VersionTLS12}
-	if c.TLSCAFile != "" {
-		pem, err := os.ReadFile(c.TLSCAFile)
-		if err != nil {
-			return nil, fmt.Errorf("KAFKA_TLS_CA_FILE: %w", err)
-		}
-		out.RootCAs = x509.NewCertPool()
-		if !out.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("KAFKA_TLS_CA_FILE: no certificate in %s", c.TLSCAFile)
-		}
-	}
-	if c.TLSCertFile != "" {
-		pair, err := tls.LoadX509KeyPair(c.TLSCertFile, c.TLSKeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("KAFKA_TLS_CERT_FILE, KAFKA_TLS_KEY_FILE: %w", err)
-		}
-		out.Certificates = []tls.Certificate{pair}
-	}
-	return out, nil
+	return nil
 }
 
 func (c Config) sasl() (sasl.Mechanism, error) {
@@ -137,6 +128,12 @@ func (c Config) sasl() (sasl.Mechanism, error) {
 	switch c.SASLMechanism {
 	case "":
 		return nil, nil
+	case oauthBearer:
+		f := tokenFile(c.SASLTokenFile)
+		if _, err := f.read(); err != nil {
+			return nil, fmt.Errorf("KAFKA_SASL_TOKEN_FILE: %w", err)
+		}
+		return f, nil
 	case "PLAIN":
 		return plain.Mechanism{Username: c.SASLUsername, Password: string(c.SASLPassword)}, nil
 	case "SCRAM-SHA-256":

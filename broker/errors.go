@@ -27,7 +27,7 @@ const (
 	KindReplicas           // too few replicas in sync to acknowledge
 	KindOutOfRange         // the offset is not in the log
 	KindCorrupt            // the bytes do not match their checksum or do not decode
-	KindTooLarge           // the topic takes no batch of this size
+	KindTooLarge           // the topic takes no batch of this size, or a fetch no record
 	KindSequence           // the broker refuses the producer id, epoch or sequence
 	KindRefused            // the broker refuses the request for good
 )
@@ -43,6 +43,16 @@ func (k Kind) String() string {
 		return kindNames[k]
 	}
 	return kindNames[KindOther]
+}
+
+// Passing says whether what fails in this way may mend itself, so that a tool tries again for a while.
+func (k Kind) Passing() bool {
+	switch k {
+	case KindUnreachable, KindTimeout, KindNoLeader, KindReplicas, KindSequence:
+		return true
+	default:
+		return false
+	}
 }
 
 // KindOf returns the kind of the first *Error in err's chain, KindOther if there is none.
@@ -123,6 +133,8 @@ func kindOf(err error) Kind {
 		return KindTopicMissing
 	case errors.Is(err, protocol.ErrNoLeader):
 		return KindNoLeader
+	case errors.Is(err, errAnswerTooLarge):
+		return KindTooLarge
 	}
 	var (
 		cert   *tls.CertificateVerificationError

@@ -5,9 +5,11 @@ const (
 	HeaderSourceTopic     = "riskscorer.source.topic"
 	HeaderSourcePartition = "riskscorer.source.partition"
 	HeaderSourceOffset    = "riskscorer.source.offset"
-	HeaderRejectClass     = "riskscorer.reject.class"
-	HeaderAttempt         = "riskscorer.attempt" // 1 for a first dead letter, one more for each redrive
-	HeaderTraceparent     = "traceparent"        // W3C Trace Context
+	// HeaderStale is "true" on the result of an event that was older than MAX_EVENT_AGE when it was scored.
+	HeaderStale       = "riskscorer.stale"
+	HeaderRejectClass = "riskscorer.reject.class"
+	HeaderAttempt     = "riskscorer.attempt" // 1 for a first dead letter, one more for each redrive
+	HeaderTraceparent = "traceparent"        // W3C Trace Context
 )
 
 // Names of the dead letter headers that Kafka Connect's tools understand.

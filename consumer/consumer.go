@@ -22,13 +22,17 @@ const (
 	joinBackoff        = 500 * time.Millisecond
 	coordinatorTimeout = 5 * time.Second
 	logEvery           = time.Minute
+	// returnWithin is what a handler may take to return once its context has ended.
+	returnWithin = time.Second
 )
 
 // Handler handles the records of one partition, in order, from one goroutine.
 type Handler interface {
 	// Handle returns nil once all that the records lead to is acknowledged. An error means that a service it needs is
-	// broken: the same records come again until it returns nil or the partition is taken away. The records' memory is
-	// valid until Handle returns. ctx ends DRAIN_TIMEOUT after the partition was taken away; Handle must then return.
+	// broken: the same records come again until it returns nil or the partition is taken away. An error with a method
+	// PauseKind() string names its kind for the metrics, from a closed set. The records' memory is valid until Handle
+	// returns. ctx ends DRAIN_TIMEOUT after the partition was taken away; Handle must then return. If it does not, or
+	// takes longer than HANDLE_TIMEOUT, the member leaves the group until it has.
 	Handle(ctx context.Context, records []broker.Record) error
 	// Close is called once, after the last Handle has returned.
 	Close()
@@ -42,6 +46,7 @@ type Consumer struct {
 	log        *slog.Logger
 	metrics    *metrics
 	state      *state
+	rejoin     *backoff.ExponentialBackOff // waits of generations that could commit nothing, one after another
 }
 
 // New returns a consumer on client, which stays the caller's. newHandler is called for each partition of each generation.
@@ -50,7 +55,7 @@ func New(client *broker.Client, cfg Config, newHandler func(partition int) Handl
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	c := &Consumer{client: client, cfg: cfg, newHandler: newHandler, log: logger, state: newState()}
+	c := &Consumer{client: client, cfg: cfg, newHandler: newHandler, log: logger, state: newState(), rejoin: newBackOff()}
 	c.metrics = newMetrics(registerer, c.state)
 	return c, nil
 }
@@ -58,13 +63,26 @@ func New(client *broker.Client, cfg Config, newHandler func(partition int) Handl
 // Status returns what the consumer is doing at the moment.
 func (c *Consumer) Status() Status { return c.state.snapshot() }
 
-// Run reads until ctx ends; then it drains, commits, leaves the group and returns nil. A cluster that is away or a topic
-// that is missing is waited for, with the reason in Status. It must not be called twice.
+// Run reads until ctx ends; then it drains, commits, leaves the group and returns nil, at the latest when the time to
+// drain is over, even if a handler never returns. A cluster that is away or a topic that is missing is waited for, with
+// the reason in Status. It must not be called twice.
 func (c *Consumer) Run(ctx context.Context) error {
 	defer c.state.leave("stopped")
 	if !c.awaitTopic(ctx) {
 		return nil
 	}
+	for ctx.Err() == nil {
+		m := &membership{Consumer: c}
+		if err := m.run(ctx); err != nil {
+			return err
+		}
+		m.awaitStuck(ctx)
+	}
+	return nil
+}
+
+// join is a membership's life in the group: until ctx ends.
+func (c *Consumer) join(ctx context.Context, m *membership) error {
 	assignor := &assignor{topic: c.cfg.Topic}
 	conns := newConns(c.client.Dialer())
 	group, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
@@ -77,7 +95,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 		return fmt.Errorf("join group %s: %w", c.cfg.Group, err)
 	}
 	var owned sync.WaitGroup
-	c.generations(ctx, group, assignor, &owned)
+	c.generations(ctx, m, group, assignor, &owned)
 	c.close(group, conns)
 	owned.Wait()
 	return nil
@@ -85,7 +103,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 
 // generations takes each generation as it comes. Next is called at once and always: a member that does not would hold up
 // the whole group.
-func (c *Consumer) generations(ctx context.Context, group *kafka.ConsumerGroup, assignor *assignor, owned *sync.WaitGroup) {
+func (c *Consumer) generations(ctx context.Context, m *membership, group *kafka.ConsumerGroup, assignor *assignor, owned *sync.WaitGroup) {
 	var failing report
 	var former *generation // for sabotage only
 	for {
@@ -105,7 +123,7 @@ func (c *Consumer) generations(ctx context.Context, group *kafka.ConsumerGroup, 
 		}
 		failing.recovered(c.log, "joined the group again")
 		led, partitions := assignor.take()
-		g := newGeneration(c, gen, led, partitions)
+		g := newGeneration(m, gen, led, partitions)
 		if sabotage.On(sabotage.StaleCommit) {
 			late := former
 			gen.Start(func(ctx context.Context) { late.commitLate(ctx, gen) })
@@ -122,7 +140,7 @@ func (c *Consumer) generations(ctx context.Context, group *kafka.ConsumerGroup, 
 // close ends the generation, waits for its drain and leaves the group. A coordinator that does not answer, for example
 // because a join is held up by another member, is cut off.
 func (c *Consumer) close(group *kafka.ConsumerGroup, conns *conns) {
-	cut := time.AfterFunc(c.cfg.DrainTimeout+2*time.Second, func() {
+	cut := time.AfterFunc(c.cfg.DrainTimeout+returnWithin+2*time.Second, func() {
 		c.log.Warn("the group's coordinator does not answer, leaving without it", slog.String("group", c.cfg.Group))
 		conns.close()
 	})

@@ -22,24 +22,27 @@ const (
 // generation owns everything that happens between two rebalances. The library keeps the coordinator's connection open
 // until run returns, which is what makes the last commit possible; after that a commit would be fenced, as it should be.
 type generation struct {
-	*Consumer
+	*membership
 	gen       *kafka.Generation
 	positions []*position
+	memory    Memory
 	led       bool // this member made the group's assignment
 	assigned  int  // partitions that the assignment covers
 	log       *slog.Logger
 	commits   report
+	lost      bool // the last commit failed for good
 }
 
-func newGeneration(c *Consumer, gen *kafka.Generation, led bool, assigned int) *generation {
-	g := &generation{Consumer: c, gen: gen, led: led, assigned: assigned, log: c.log.With(slog.Int("generation", int(gen.ID)))}
-	for _, a := range gen.Assignments[c.cfg.Topic] {
+func newGeneration(m *membership, gen *kafka.Generation, led bool, assigned int) *generation {
+	g := &generation{membership: m, gen: gen, led: led, assigned: assigned, log: m.log.With(slog.Int("generation", int(gen.ID)))}
+	for _, a := range gen.Assignments[m.cfg.Topic] {
 		start := a.Offset
 		if start < 0 { // the library's placeholder for "never committed"
 			start = -1
 		}
-		g.positions = append(g.positions, &position{partition: a.ID, next: start, committed: start, high: -1})
+		g.positions = append(g.positions, &position{partition: a.ID, next: start, committed: start, low: -1, high: -1})
 	}
+	g.memory = m.cfg.Memory(len(g.positions))
 	return g
 }
 
@@ -50,7 +53,12 @@ func (g *generation) run(ended context.Context) {
 	}
 	g.metrics.generations.Inc()
 	g.state.join(g.gen.ID, g.positions)
-	g.log.Info("joined", slog.String("group", g.cfg.Group), slog.Int("partitions", len(g.positions)))
+	g.metrics.memory.Set(float64(g.memory.Bound))
+	g.log.Info("joined", slog.String("group", g.cfg.Group), slog.Int("partitions", len(g.positions)),
+		slog.Int("fetch_bytes", g.memory.FetchBytes), slog.Int("batch_records", g.memory.BatchRecords))
+	if limit := int64(g.cfg.MemoryLimit); limit > 0 && g.memory.Bound > limit {
+		g.log.Warn("STREAM_MEMORY_LIMIT is too small for this many partitions", slog.Int64("limit", limit), slog.Int64("needed", g.memory.Bound))
+	}
 	defer g.state.leave("the group is rebalancing")
 
 	// One context for polling ends with the generation. The one for handling outlives it by the time to drain.
@@ -66,37 +74,47 @@ func (g *generation) run(ended context.Context) {
 	var workers sync.WaitGroup
 	for _, p := range g.positions {
 		w := &worker{generation: g, position: p}
-		workers.Go(func() { w.run(polling, handling) })
+		workers.Go(func() { g.work(polling, handling, w) })
 	}
 	var watcher sync.WaitGroup
 	watcher.Go(func() { g.watch(polling, stopPolling) })
 
 	g.commitUntil(polling, stopPolling)
-	workers.Wait()
+	all := g.drained(handling, &workers)
 	watcher.Wait()
 	g.commitLast(handling)
+	if !all {
+		g.log.Error("the generation ended without its handlers: what they hold was not acknowledged")
+	}
+	if g.lost {
+		// Generation after generation that can commit nothing does the same records again: not in a hurry.
+		sleep(ended, g.rejoin.NextBackOff())
+	}
 }
 
-// commitLast commits what the drain got acknowledged. It tries again, within the time to drain, unless it is fenced off.
+// commitLast commits what the drain got acknowledged. It tries again, within the time to drain, unless that is hopeless.
 func (g *generation) commitLast(handling context.Context) {
 	for {
 		err := g.commit()
 		if err == nil {
 			return
 		}
-		if fenced(err) || !sleep(handling, commitEvery) {
+		if g.lost = hopeless(err); g.lost || !sleep(handling, commitEvery) {
 			g.log.Warn("the last commit of the generation failed: its records will be read again", slog.String("error", err.Error()))
 			return
 		}
 	}
 }
 
-// fenced reports whether the group went on without this member: what it does from now on is done twice.
-func fenced(err error) bool {
-	return errors.Is(err, kafka.IllegalGeneration) || errors.Is(err, kafka.UnknownMemberId) || errors.Is(err, kafka.FencedInstanceID)
+// hopeless reports whether this generation can commit nothing any more, so that what it does from now on is done twice: the
+// group went on without this member, or the coordinator's connection, of which a generation has but one, is gone or leads to
+// a broker that is the coordinator no more.
+func hopeless(err error) bool {
+	return broker.KindOf(err) == broker.KindUnreachable || errors.Is(err, kafka.NotCoordinatorForGroup) ||
+		errors.Is(err, kafka.IllegalGeneration) || errors.Is(err, kafka.UnknownMemberId) || errors.Is(err, kafka.FencedInstanceID)
 }
 
-// commitUntil commits at intervals, and ends the generation when it is fenced off.
+// commitUntil commits at intervals, and ends the generation when that has become hopeless.
 func (g *generation) commitUntil(polling context.Context, end context.CancelFunc) {
 	tick := time.NewTicker(commitEvery)
 	defer tick.Stop()
@@ -112,7 +130,7 @@ func (g *generation) commitUntil(polling context.Context, end context.CancelFunc
 			continue
 		}
 		g.commits.failed(g.log, "cannot commit offsets", err)
-		if fenced(err) {
+		if hopeless(err) {
 			end()
 		}
 	}
@@ -136,6 +154,7 @@ func (g *generation) commit() error {
 	}
 	sabotage.At(sabotage.Committed)
 	g.metrics.commits.Inc()
+	g.rejoin.Reset()
 	for _, p := range g.positions {
 		if offset, ok := offsets[p.partition]; ok {
 			p.commit(offset)
@@ -166,7 +185,7 @@ func (g *generation) watch(polling context.Context, end context.CancelFunc) {
 	for i, p := range g.positions {
 		partitions[i] = p.partition
 	}
-	for sleep(polling, watchEvery) {
+	for first := true; first || sleep(polling, watchEvery); first = false {
 		if g.led {
 			n, err := g.client.PartitionCount(polling, g.cfg.Topic)
 			if err == nil && n != g.assigned {
@@ -179,7 +198,7 @@ func (g *generation) watch(polling context.Context, end context.CancelFunc) {
 		bounds, _ := g.client.Offsets(polling, g.cfg.Topic, partitions)
 		for _, p := range g.positions {
 			if b, ok := bounds[p.partition]; ok {
-				p.seen(b.Latest)
+				p.seen(b.Earliest, b.Latest)
 			}
 		}
 	}
@@ -207,9 +226,9 @@ func (g *generation) start(ctx context.Context, p *position) (int64, error) {
 		offset = b.Latest
 	}
 	p.acknowledge(offset)
-	p.seen(b.Latest)
+	p.seen(b.Earliest, b.Latest)
 	g.log.Info("no committed offset", slog.Int("partition", p.partition), slog.String("reset", g.cfg.OffsetReset), slog.Int64("offset", offset))
 	return offset, nil
 }
 
-var errNoStart = errors.New("no committed offset and OFFSET_RESET is none: commit an offset for the group, or choose earliest or latest")
+var errNoStart = errors.New("no committed offset and OFFSET_RESET is none")

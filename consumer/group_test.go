@@ -1,6 +1,7 @@
 package consumer_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -93,5 +94,41 @@ func TestStopWhileTheCoordinatorIsSilent(t *testing.T) {
 	m.stop(t)
 	if took := time.Since(begin); took > 6*time.Second {
 		t.Errorf("took %v", took)
+	}
+}
+
+// A generation has one connection to its coordinator. When that is gone, or the coordinator has moved, it can commit nothing
+// any more, and what it goes on doing is done twice: the group must be joined anew at once, without the wait of a drain.
+func TestLostCoordinatorIsReplacedAtOnce(t *testing.T) {
+	for name, lose := range map[string]func(cluster *kfake.Cluster){
+		"connection cut": func(cluster *kfake.Cluster) {
+			cluster.ControlKey(int16(kmsg.OffsetCommit), func(kmsg.Request) (kmsg.Response, error, bool) {
+				return nil, errors.New("the connection is cut"), true
+			})
+		},
+		"coordinator moved": func(cluster *kfake.Cluster) {
+			for from := cluster.CoordinatorFor(group); cluster.CoordinatorFor(group) == from; {
+				cluster.RehashCoordinators()
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cluster := startCluster(t, kfake.NumBrokers(3))
+			w := write(t, cluster)
+			l := newLedger(t)
+			cfg := config()
+			cfg.SessionTimeout, cfg.DrainTimeout = 20*time.Second, 15*time.Second // and a heartbeat every two seconds
+			join(t, cluster.ListenAddrs(), cfg, l)
+			w.all(t, 10)
+			l.await(t, 40)
+			eventually(t, "the first commit", func() bool { return committed(cluster, 0) == 10 })
+			lose(cluster)
+			begin := time.Now()
+			w.all(t, 10)
+			eventually(t, "a commit by another connection", func() bool { return committed(cluster, 0) == 20 })
+			if took := time.Since(begin); took > 5*time.Second {
+				t.Errorf("it took %v", took)
+			}
+		})
 	}
 }

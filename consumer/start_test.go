@@ -22,9 +22,15 @@ func TestOutOfRangeHaltsThePartition(t *testing.T) {
 	m := join(t, cluster.ListenAddrs(), config(), l)
 	l.await(t, 34)
 	eventually(t, "both halted", func() bool { return status(m, 1).Kind == "out_of_range" && status(m, 3).Kind == "out_of_range" })
-	if p := status(m, 1); !strings.Contains(p.Paused, "offset 3 is outside the log, which holds [10, 20)") || p.Committed != 3 {
-		t.Errorf("status %+v", p)
+	for _, want := range []string{"offset 3 is outside the log, which holds [10, 20)", "riskctl offsets set --partition 1 --to earliest"} {
+		if p := status(m, 1); !strings.Contains(p.Paused, want) || p.Committed != 3 {
+			t.Errorf("status %+v, want %q", p, want)
+		}
 	}
+	// What is gone from the log is no lag: there is nothing to catch up on.
+	eventually(t, "the halted partitions' lag", func() bool {
+		return status(m, 1).Lag == 10 && status(m, 3).HighWatermark == 20 && status(m, 3).Lag == 0
+	})
 	w.to(t, 100, 3) // now the log reaches beyond the offset: still nothing may be skipped
 	time.Sleep(time.Second)
 	l.mu.Lock()

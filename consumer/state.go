@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -23,7 +24,7 @@ type PartitionStatus struct {
 	Next          int64 // first offset that is not acknowledged, -1 before the start is known
 	Committed     int64 // last committed offset, -1 if none
 	HighWatermark int64 // end of the log as last seen, -1 before that
-	Lag           int64 // HighWatermark - Committed
+	Lag           int64 // records of the log that are not committed; 0 before HighWatermark is known
 	// Paused says in plain words why the partition does not move, since when, and of which kind that is.
 	Paused string
 	Kind   string
@@ -34,6 +35,7 @@ type PartitionStatus struct {
 const (
 	kindHandler = "handler" // the handler failed with an error of its own
 	kindNoStart = "no_committed_offset"
+	kindWedged  = "wedged" // the handler does not return
 )
 
 // state is what Status and the metrics read.
@@ -78,7 +80,7 @@ type position struct {
 	mu        sync.Mutex
 	next      int64 // acknowledged up to here, contiguously; -1 unknown
 	committed int64 // -1 none
-	high      int64 // -1 unknown
+	low, high int64 // bounds of the log; -1 unknown
 	fetching  pause
 	handling  pause
 }
@@ -94,7 +96,7 @@ func (p *position) status() PartitionStatus {
 	defer p.mu.Unlock()
 	out := PartitionStatus{Partition: p.partition, Next: p.next, Committed: p.committed, HighWatermark: p.high}
 	if p.high >= 0 {
-		out.Lag = max(0, p.high-max(p.committed, 0))
+		out.Lag = max(0, p.high-max(p.committed, p.low, 0)) // what is no longer in the log cannot be read either
 	}
 	why := p.handling
 	if why.reason == "" {
@@ -124,10 +126,11 @@ func (p *position) commit(offset int64) {
 	p.committed = offset
 }
 
-func (p *position) seen(high int64) {
+// seen takes the bounds of the log into account, which both only grow.
+func (p *position) seen(low, high int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.high = max(p.high, high)
+	p.low, p.high = max(p.low, low), max(p.high, high)
 }
 
 func (p *position) pauseFetching(kind, reason string) { p.set(&p.fetching, kind, reason) }
@@ -147,8 +150,14 @@ func (p *position) set(to *pause, kind, reason string) {
 	*to = pause{reason: reason, kind: kind, since: since}
 }
 
-// kindOf returns the bounded label of a handler's error.
+// kindOf returns the label of a handler's error, which may name its kind itself, from a closed set of its own.
 func kindOf(err error) string {
+	if named, ok := errors.AsType[interface {
+		error
+		PauseKind() string
+	}](err); ok {
+		return named.PauseKind()
+	}
 	if k := broker.KindOf(err); k != broker.KindOther {
 		return k.String()
 	}

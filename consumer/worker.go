@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -85,9 +86,7 @@ func (w *worker) insist(polling context.Context, read func() error) bool {
 			return true
 		}
 		if kind := haltKind(err); kind != "" {
-			w.position.pauseFetching(kind, err.Error())
-			w.log.Error("the partition is halted until an operator decides where to go on", attrs, slog.String("error", err.Error()))
-			<-polling.Done()
+			w.halt(polling, kind, err)
 			return false
 		}
 		w.metrics.fetchErrors.WithLabelValues(broker.KindOf(err).String()).Inc()
@@ -96,6 +95,18 @@ func (w *worker) insist(polling context.Context, read func() error) bool {
 		if !sleep(polling, wait.NextBackOff()) {
 			return false
 		}
+	}
+}
+
+// halt keeps the partition paused until polling ends, and says so once a minute.
+func (w *worker) halt(polling context.Context, kind string, err error) {
+	p := w.position.partition
+	w.position.pauseFetching(kind, fmt.Sprintf("%v: an operator decides where to go on: stop the group's processes, "+
+		"riskctl offsets set --partition %d --to earliest (or latest, or an offset), start them again", err, p))
+	begin := time.Now()
+	for again := true; again; again = sleep(polling, logEvery) {
+		w.log.Error("the partition is halted until an operator decides where to go on: riskctl offsets set",
+			slog.Int("partition", p), slog.String("error", err.Error()), slog.Duration("for", time.Since(begin)))
 	}
 }
 
@@ -117,12 +128,12 @@ func (w *worker) poll(polling context.Context, offset int64) (broker.Fetched, er
 	begin := time.Now()
 	f, err := w.client.Fetch(polling, broker.FetchRequest{
 		Topic: w.cfg.Topic, Partition: w.position.partition, Offset: offset,
-		MaxBytes: w.cfg.FetchMaxBytes, MaxWait: w.cfg.FetchMaxWait,
+		MaxBytes: w.memory.FetchBytes, MaxWait: w.cfg.FetchMaxWait,
 	})
 	if err != nil {
 		return f, err
 	}
-	w.position.seen(f.HighWatermark)
+	w.position.seen(f.LogStart, f.HighWatermark)
 	w.metrics.skipped.Add(float64(f.Skipped))
 	if short := w.cfg.FetchMaxWait/2 - time.Since(begin); f.Next == offset && short > 0 {
 		sleep(polling, short)
@@ -142,7 +153,7 @@ func (w *worker) handleAll(polling, handling context.Context, h Handler, f broke
 			}
 			return false
 		}
-		n := min(len(records), w.cfg.BatchRecords)
+		n := min(len(records), w.memory.BatchRecords)
 		if sabotage.On(sabotage.CommitBeforeAck) {
 			w.position.acknowledge(records[n-1].Offset + 1)
 		}
@@ -166,7 +177,7 @@ func (w *worker) handle(polling, handling context.Context, h Handler, records []
 	attrs := slog.Int("partition", w.position.partition)
 	for {
 		begin := time.Now()
-		err := h.Handle(handling, records)
+		err := w.attempt(handling, h, records)
 		if err == nil {
 			w.metrics.handle.Observe(time.Since(begin).Seconds())
 			w.position.resumeHandling()

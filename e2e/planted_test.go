@@ -170,7 +170,7 @@ func exercise(ctx context.Context, t *testing.T, s *system, o *oracle, bug sabot
 func TestNoTraceOfSabotage(t *testing.T) {
 	for tag, want := range map[string]bool{"": false, "sabotage": true} {
 		dir := t.TempDir()
-		if err := build(t.Context(), dir, []string{tag}); err != nil {
+		if err := build(t.Context(), dir, tag); err != nil {
 			t.Fatal(err)
 		}
 		binary, err := os.ReadFile(filepath.Join(dir, "riskscorer"))

@@ -33,7 +33,7 @@ type service struct {
 	process *process.Process
 }
 
-// startService starts a process in both roles, with more of an environment.
+// startService starts a process in both roles; more are settings that differ from the usual ones.
 func (s *system) startService(ctx context.Context, t *testing.T, name string, more ...string) *service {
 	t.Helper()
 	model, err := filepath.Abs(filepath.Join(root, bundle))
@@ -49,12 +49,12 @@ func (s *system) startService(ctx context.Context, t *testing.T, name string, mo
 	p, err := process.Start(process.Spec{
 		Path: filepath.Join(s.binaries, "riskscorer"),
 		Log:  filepath.Join(t.ArtifactDir(), "riskscorer-"+name+".log"),
-		Env: s.environment(append(more,
+		Env: append(s.environment(
 			sabotage.FileVariable+"="+armed,
 			"ROLE=both", "MODEL_PATH="+model, "RESULTS_FORMAT=avro", "KAFKA_GROUP="+group,
 			"HTTP_ADDR="+address(ports[0]), "ADMIN_ADDR="+address(ports[1]), "METRICS_ADDR="+address(ports[2]),
 			"SCORE_DEADLINE=30s", // batches of 1,000 on a busy machine; the deadline has tests of its own
-		)...),
+		), more...),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -51,21 +51,25 @@ type system struct {
 }
 
 // startSystem makes everything around the processes, at the same time, with one broker.
-func startSystem(ctx context.Context, t *testing.T, tags ...string) *system {
+func startSystem(ctx context.Context, t *testing.T) *system {
 	t.Helper()
 	s := new(system)
 	data := t.TempDir()
-	s.start(ctx, t, tags, 1, func() error {
-		node, err := kafka.Start(ctx, data, filepath.Join(t.ArtifactDir(), "kafka.log"))
-		if err != nil {
-			return err
-		}
-		t.Cleanup(node.Kill)
-		s.seeds = []string{node.Address()}
-		s.product = s.seeds
-		return nil
-	})
+	s.start(ctx, t, nil, 1, func() error { return s.startBroker(ctx, t, data) })
 	return s
+}
+
+// startBroker starts the only broker of a system.
+func (s *system) startBroker(ctx context.Context, t *testing.T, data string) error {
+	t.Helper()
+	node, err := kafka.Start(ctx, data, filepath.Join(t.ArtifactDir(), "kafka.log"))
+	if err != nil {
+		return err
+	}
+	t.Cleanup(node.Kill)
+	s.seeds = []string{node.Address()}
+	s.product = s.seeds
+	return nil
 }
 
 // startCluster is startSystem with three brokers, each behind a link that the product knows it by.
@@ -99,7 +103,7 @@ func (s *system) start(ctx context.Context, t *testing.T, tags []string, replica
 	t.Helper()
 	s.binaries = t.TempDir()
 	var parts errgroup.Group
-	parts.Go(func() error { return build(ctx, s.binaries, tags) })
+	parts.Go(func() error { return build(ctx, s.binaries, tags...) })
 	parts.Go(func() (err error) {
 		s.python, err = installLibrary(ctx)
 		return err
@@ -133,7 +137,7 @@ func (s *system) createTopics(ctx context.Context, t *testing.T) {
 	s.riskctl(ctx, t, append([]string{"topics", "check"}, sizes...)...)
 }
 
-func build(ctx context.Context, dir string, tags []string) error {
+func build(ctx context.Context, dir string, tags ...string) error {
 	cmd := exec.CommandContext(ctx, "go", "build", "-tags", strings.Join(tags, ","), "-o", dir, "./cmd/riskscorer", "./cmd/riskctl")
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {

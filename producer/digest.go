@@ -18,14 +18,15 @@ func digests(records []broker.Record) []digest {
 	return out
 }
 
-// digestOf identifies a record by all that matters of it: not its time, nor the trace that one attempt ran under.
+// digestOf identifies a record by all that matters of it: not its time, nor the trace that one attempt ran under, nor
+// whether its event has become stale between two attempts.
 func digestOf(r *broker.Record) digest {
 	h := sha256.New()
 	writeField(h, []byte(r.Topic))
 	writeField(h, r.Key)
 	writeField(h, r.Value)
 	for _, header := range r.Headers {
-		if header.Key != broker.HeaderTraceparent {
+		if header.Key != broker.HeaderTraceparent && header.Key != broker.HeaderStale {
 			writeField(h, []byte(header.Key))
 			writeField(h, header.Value)
 		}

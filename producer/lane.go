@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -16,15 +15,23 @@ import (
 
 // idSource gives a worker's lanes their producer id, and a new one to the lane whose id the broker no longer takes.
 type idSource struct {
-	mu sync.Mutex
-	id broker.ProducerID
-	ok bool
+	// turn holds the turn to ask. It is no mutex because an answer may be long in coming, and those who wait for their turn
+	// must stop when their ctx ends.
+	turn chan struct{}
+	id   broker.ProducerID
+	ok   bool
 }
+
+func newIDSource() *idSource { return &idSource{turn: make(chan struct{}, 1)} }
 
 // get returns the worker's id. If that is the refused one, or there is none yet, it asks for a new one.
 func (s *idSource) get(ctx context.Context, c *broker.Client, refused *broker.ProducerID) (broker.ProducerID, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return broker.ProducerID{}, ctx.Err()
+	}
 	if s.ok && (refused == nil || *refused != s.id) {
 		return s.id, nil
 	}

@@ -76,7 +76,7 @@ func New(client *broker.Client, cfg Config, logger *slog.Logger, registerer prom
 // Worker returns a writer with a producer id of its own, which it asks for when it first publishes. Make one for each
 // partition worker and generation, and drop it with them.
 func (p *Producer) Worker() *Worker {
-	return &Worker{p: p, lanes: make(map[output]*lane)}
+	return &Worker{p: p, lanes: make(map[output]*lane), ids: newIDSource()}
 }
 
 // partitions returns the topic's partition count, asked for again every half minute and after errors.

@@ -139,11 +139,14 @@ func TestStallSaysWhyAndGoesOn(t *testing.T) {
 	fault := cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Partitions: []int32{2}, Err: kerr.TopicAuthorizationFailed, Count: -1})
 	all := orders(results, 50)[10:]
 	trace := byte(0)
-	encode := func() []broker.Record { // each attempt makes its records anew, under a trace of its own
+	encode := func() []broker.Record { // each attempt makes its records anew, under a trace of its own, and they grow old
 		trace++
 		out := make([]broker.Record, len(all))
 		for i, r := range all {
 			r.Headers = append(append([]broker.Header(nil), r.Headers...), broker.Header{Key: broker.HeaderTraceparent, Value: []byte{trace}})
+			if trace > 2 {
+				r.Headers = append(r.Headers, broker.Header{Key: broker.HeaderStale, Value: []byte("true")})
+			}
 			r.Key, r.Value = bytes.Clone(r.Key), bytes.Clone(r.Value)
 			out[i] = r
 		}

@@ -23,6 +23,9 @@ func (e *TooLargeError) Error() string {
 // RecordTooLarge returns Index: a caller can ask for it through an interface of its own.
 func (e *TooLargeError) RecordTooLarge() int { return e.Index }
 
+// RecordsTooLarge returns Indexes, likewise.
+func (e *TooLargeError) RecordsTooLarge() []int { return e.Indexes }
+
 // Unwrap returns the broker's answer.
 func (e *TooLargeError) Unwrap() error { return e.Err }
 
@@ -30,7 +33,7 @@ func (e *TooLargeError) Unwrap() error { return e.Err }
 type Worker struct {
 	p     *Producer
 	lanes map[output]*lane
-	ids   idSource
+	ids   *idSource
 	turn  int // counts publications: null keys take partitions in turn
 	// held is a publication that ended with an error, kept so that a repeated call goes on where it stopped.
 	held *publication
@@ -107,7 +110,7 @@ func (w *Worker) add(pub *publication, assigned map[output][]int) {
 	for out, indexes := range assigned {
 		l := w.lanes[out]
 		if l == nil {
-			l = &lane{p: w.p, output: out, ids: &w.ids}
+			l = &lane{p: w.p, output: out, ids: w.ids}
 			w.lanes[out] = l
 		}
 		l.limit = 0

@@ -36,12 +36,18 @@ func newWriter(text string) (*writer, error) {
 	return w, nil
 }
 
-// read reads one value, without its frame; the error says that it is not the schema's.
-func (w *writer) read(value []byte, c *scoring.Contract) (*reading, error) {
+// native returns goavro's form of one value, without its frame; the error says that it is not the schema's.
+func (w *writer) native(value []byte) (any, error) {
 	if err := measure(w.shape, value); err != nil {
 		return nil, err
 	}
 	native, _, err := w.codec.NativeFromBinary(value)
+	return native, err
+}
+
+// read reads one value, without its frame; the error says that it is not the schema's.
+func (w *writer) read(value []byte, c *scoring.Contract) (*reading, error) {
+	native, err := w.native(value)
 	if err != nil {
 		return nil, err
 	}

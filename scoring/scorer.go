@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/trendbuy/riskscorer/scoring/bundle"
+	"github.com/trendbuy/riskscorer/scoring/forest"
 )
 
 // Engine computes a model's numbers. Matrices are row-major; methods are safe for concurrent use.
@@ -115,16 +116,9 @@ func (s *Scorer) AllReasons(d *Decision, o *Order) []Reason {
 
 // reasons returns the at most k largest |contributions| with their texts; ties go by training order, zeros are left out.
 func (s *Scorer) reasons(phi, row []float64, k int) []Reason {
-	order := make([]int, 0, len(phi))
-	for i, x := range phi {
-		if x != 0 {
-			order = append(order, i)
-		}
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(math.Abs(phi[b]), math.Abs(phi[a])) })
-	out := make([]Reason, min(k, len(order)))
-	for j := range out {
-		i := order[j]
+	top := forest.TopTo(make([]int, k), phi)
+	out := make([]Reason, len(top))
+	for j, i := range top {
 		f := &s.manifest.Features[i]
 		text := f.Reason.Raises
 		switch {

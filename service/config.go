@@ -43,6 +43,7 @@ type Config struct {
 	ModelPath       string        `env:"MODEL_PATH, default=/models/trendbuy_xgb_v1.0.0" help:"bundle directory or tar"`
 	ModelVersion    string        `env:"MODEL_VERSION" help:"if set, must equal the bundle's version"`
 	ModelPublicKeys []string      `env:"MODEL_PUBLIC_KEYS" help:"minisign public keys, comma-separated, one of which must have signed the bundle"`
+	ModelMemory     int64         `env:"MODEL_MEMORY_LIMIT, default=2147483648" help:"bytes that loading the model may take, its file included; a larger model is refused before it is loaded"`
 	Engine          string        `env:"SCORING_ENGINE, default=forest" help:"the engine that scores: forest, or leaves, whose decisions have the model's global reasons (GLOBAL)"`
 	ExtraFeatures   schemas.Extra `env:"EXTRA_FEATURES, default=refuse" help:"refuse or ignore features of a JSON order that the model does not know"`
 	ResultsFormat   string        `env:"RESULTS_FORMAT" help:"avro or json; by default avro where a schema registry or pins are set, else json"`
@@ -87,11 +88,17 @@ func (c *Config) validate() error {
 	oneOf("ROLE", c.Role, RoleBoth, RoleStream, RoleServe)
 	oneOf("SCORING_ENGINE", c.Engine, EngineForest, EngineLeaves)
 	oneOf("RESULTS_FORMAT", c.ResultsFormat, FormatAvro, FormatJSON)
+	if c.ModelMemory < 1<<20 {
+		errs = append(errs, fmt.Errorf("MODEL_MEMORY_LIMIT is %d, want bytes, at least 1048576", c.ModelMemory))
+	}
 	if c.ResultsFormat == FormatAvro && c.Role != RoleServe && !c.Registry.Configured() {
 		errs = append(errs, errors.New("RESULTS_FORMAT is avro, which needs SCHEMA_REGISTRY_URL or SCHEMA_PINS"))
 	}
 	if c.Role != RoleServe {
-		errs = append(errs, c.Broker.Validate(), c.Consumer.Validate(), c.Producer.Validate())
+		errs = append(errs, c.Broker.Validate(), c.Consumer.Validate(), c.Producer.Validate(), c.Stream.Validate())
+		if limit := c.Consumer.HandleTimeout; limit > 0 && limit < 2*c.Producer.StallAfter {
+			errs = append(errs, fmt.Errorf("HANDLE_TIMEOUT: %v is below twice PRODUCE_STALL_AFTER, %v: a publish that is tried again would count as hung", limit, c.Producer.StallAfter))
+		}
 	}
 	return errors.Join(errs...)
 }

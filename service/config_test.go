@@ -73,11 +73,12 @@ func TestResultsFormatFollowsTheSchemaSource(t *testing.T) {
 func TestEveryFaultOfTheSettingsIsNamed(t *testing.T) {
 	_, err := service.Load(t.Context(), envconfig.MapLookuper(map[string]string{
 		"ROLE": "reader", "SCORING_ENGINE": "abacus", "KAFKA_TLS_CA_FILE": "ca.pem", "OFFSET_RESET": "middle",
+		"MODEL_MEMORY_LIMIT": "1000",
 	}))
 	if !errors.Is(err, service.ErrConfig) {
 		t.Fatalf("error is %v", err)
 	}
-	for _, name := range []string{"ROLE", "SCORING_ENGINE", "KAFKA_TLS_CA_FILE", "OFFSET_RESET"} {
+	for _, name := range []string{"ROLE", "SCORING_ENGINE", "KAFKA_TLS_CA_FILE", "OFFSET_RESET", "MODEL_MEMORY_LIMIT"} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("the error does not name %s: %v", name, err)
 		}

@@ -4,6 +4,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/trendbuy/riskscorer/schemas/registry"
 	"github.com/trendbuy/riskscorer/scoring"
 	"github.com/trendbuy/riskscorer/scoring/bundle"
+	"github.com/trendbuy/riskscorer/scoring/forest"
 	"github.com/trendbuy/riskscorer/scoring/leaves"
 	"github.com/trendbuy/riskscorer/server"
 	"github.com/trendbuy/riskscorer/stream"
@@ -42,7 +44,7 @@ func New(ctx context.Context, c Config, version string, log *slog.Logger) (*Serv
 	s := &Service{config: c, log: log, registry: prometheus.NewRegistry()}
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	var err error
-	if s.bundle, err = openBundle(c); err != nil {
+	if s.bundle, err = openBundle(ctx, c, log); err != nil {
 		return nil, err
 	}
 	var engine scoring.Engine
@@ -81,8 +83,16 @@ func (s *Service) openDoors(ctx context.Context, version string) error {
 	return nil
 }
 
-func openBundle(c Config) (*bundle.Bundle, error) {
-	b, err := bundle.Open(c.ModelPath, bundle.Options{PublicKeys: c.ModelPublicKeys})
+// openBundle opens the bundle, and says how far it is if that takes more than a second.
+func openBundle(ctx context.Context, c Config, log *slog.Logger) (*bundle.Bundle, error) {
+	prepare := forest.Options{MaxMemory: c.ModelMemory, Progress: forest.NewProgress(func(part float64) error {
+		log.Info("preparing the model", "percent", int(100*part))
+		return context.Cause(ctx)
+	})}
+	b, err := bundle.Open(c.ModelPath, bundle.Options{PublicKeys: c.ModelPublicKeys, Model: prepare})
+	if _, large := errors.AsType[*forest.MemoryError](err); large {
+		return nil, fmt.Errorf("MODEL_PATH %s: %w; MODEL_MEMORY_LIMIT sets the limit", c.ModelPath, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("MODEL_PATH %s: %w", c.ModelPath, err)
 	}

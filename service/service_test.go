@@ -282,6 +282,22 @@ func TestARefusedBundleIsACheckError(t *testing.T) {
 	}
 }
 
+func TestAModelBeyondTheMemoryLimitIsRefused(t *testing.T) {
+	config, err := service.Load(t.Context(), envconfig.MapLookuper(map[string]string{"MODEL_PATH": demo, "MODEL_MEMORY_LIMIT": "10000000"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = service.New(t.Context(), config, "test", slog.New(slog.DiscardHandler))
+	if err == nil {
+		t.Fatal("a model of 20 MB starts with 10 MB")
+	}
+	for _, part := range []string{"loading the model takes 2", "the limit is 9.5 MiB", "MODEL_MEMORY_LIMIT", demo} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("the error does not say %q: %v", part, err)
+		}
+	}
+}
+
 func TestRoleServeOpensNoStreamAndRoleStreamNoScoringDoor(t *testing.T) {
 	serve := start(t, map[string]string{"ROLE": "serve"})
 	if status, body := call(t, http.MethodGet, "http://"+serve.Addrs().Metrics+"/health/ready/stream", ""); status != http.StatusServiceUnavailable || !strings.Contains(body, "serve") {

@@ -7,12 +7,15 @@ import (
 	"github.com/trendbuy/riskscorer/schemas"
 )
 
-// resultHeaders say which record a result came from, and carry its trace on.
-func resultHeaders(source *broker.Record) []broker.Header {
+// resultHeaders say which record a result came from, and whether it was old by then, and carry its trace on.
+func resultHeaders(source *broker.Record, stale bool) []broker.Header {
 	headers := []broker.Header{
 		{Key: broker.HeaderSourceTopic, Value: []byte(source.Topic)},
 		{Key: broker.HeaderSourcePartition, Value: strconv.AppendInt(nil, int64(source.Partition), 10)},
 		{Key: broker.HeaderSourceOffset, Value: strconv.AppendInt(nil, source.Offset, 10)},
+	}
+	if stale {
+		headers = append(headers, broker.Header{Key: broker.HeaderStale, Value: []byte("true")})
 	}
 	if trace, ok := header(source.Headers, broker.HeaderTraceparent); ok {
 		headers = append(headers, broker.Header{Key: broker.HeaderTraceparent, Value: trace})

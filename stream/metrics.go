@@ -18,7 +18,7 @@ const (
 )
 
 type metrics struct {
-	tombstones           prometheus.Counter
+	tombstones, stale    prometheus.Counter
 	results, deadLetters *prometheus.CounterVec
 	stages               *prometheus.HistogramVec
 	batch, latency       prometheus.Histogram
@@ -31,6 +31,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}, []string{"band"}),
 		tombstones: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "riskscorer_stream_tombstones_total", Help: "Records without a value, skipped.",
+		}),
+		stale: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "riskscorer_stream_stale_results_total", Help: "Results of events older than MAX_EVENT_AGE, published and acknowledged.",
 		}),
 		deadLetters: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "riskscorer_stream_dead_letters_total", Help: "Dead letters published and acknowledged, by reject class.",
@@ -50,7 +53,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Buckets: prometheus.ExponentialBuckets(0.001, 3, 11), NativeHistogramBucketFactor: 1.1,
 		}),
 	}
-	reg.MustRegister(m.results, m.tombstones, m.deadLetters, m.stages, m.batch, m.latency)
+	reg.MustRegister(m.results, m.tombstones, m.stale, m.deadLetters, m.stages, m.batch, m.latency)
 	for _, b := range []scoring.Band{scoring.Low, scoring.Medium, scoring.High} {
 		m.results.WithLabelValues(string(b))
 	}

@@ -11,6 +11,9 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,12 +23,6 @@ import (
 	"github.com/trendbuy/riskscorer/schemas"
 	"github.com/trendbuy/riskscorer/scoring"
 )
-
-// Config names the topics that results and dead letters go to.
-type Config struct {
-	ResultsTopic     string `env:"RESULTS_TOPIC, default=risk-results" help:"topic of results"`
-	DeadLettersTopic string `env:"DEAD_LETTERS_TOPIC, default=order-features-dead-letters" help:"topic of dead letters"`
-}
 
 // Publisher publishes records and returns when every one is acknowledged. Publishing the same records again
 // after an error is harmless.
@@ -44,11 +41,20 @@ type Pipeline struct {
 	results ResultsFunc
 	log     *slog.Logger
 	metrics *metrics
+	shares  shares
+	cores   cores
 }
 
 // New returns a pipeline.
 func New(c Config, s *scoring.Scorer, d *schemas.Decoder, r ResultsFunc, log *slog.Logger, reg prometheus.Registerer) *Pipeline {
-	return &Pipeline{config: c, scorer: s, decoder: d, results: r, log: log, metrics: newMetrics(reg)}
+	if c.RejectShare == 0 {
+		c.RejectShare = 1
+	}
+	return &Pipeline{
+		config: c, scorer: s, decoder: d, results: r, log: log, metrics: newMetrics(reg),
+		shares: shares{limit: c.RejectShare, partitions: make(map[int]*recent)},
+		cores:  cores{total: int64(runtime.GOMAXPROCS(0))},
+	}
 }
 
 // Worker handles the batches of one partition, one after another. Use it from one goroutine.
@@ -57,16 +63,24 @@ type Worker struct {
 	publisher Publisher
 
 	// Working memory of one batch, kept for the next.
+	decoded   []decoded
 	orders    []scoring.Order
 	decisions []scoring.Decision
 	outputs   []output
 	records   []broker.Record
 }
 
+// decoded is what a source record holds, if it is no tombstone.
+type decoded struct {
+	order  scoring.Order
+	reject *schemas.Reject
+}
+
 // output is what a source record becomes: a result of orders[order], or a dead letter.
 type output struct {
 	source *broker.Record
 	order  int
+	stale  bool            // older than MAX_EVENT_AGE when the batch was encoded
 	reject *schemas.Reject // nil for a result
 }
 
@@ -75,21 +89,37 @@ func (p *Pipeline) Worker(publisher Publisher) *Worker {
 	return &Worker{pipeline: p, publisher: publisher}
 }
 
+// schemaError is an error of the source of schemas.
+type schemaError struct{ error }
+
+// PauseKind names the reason in metrics.
+func (*schemaError) PauseKind() string { return "schema_registry" }
+
+// Unwrap returns the error itself.
+func (e *schemaError) Unwrap() error { return e.error }
+
 // Handle turns every record into a result or a dead letter and returns when all of them are acknowledged.
 // Tombstones are counted and skipped. An error means a broken service: nothing may be committed, and the same
-// records are to be handled again.
+// records are to be handled again. One of them is *ShareError.
 func (w *Worker) Handle(ctx context.Context, records []broker.Record) error {
+	if len(records) == 0 {
+		return nil
+	}
 	results, err := w.pipeline.results(ctx)
 	if err != nil {
-		return fmt.Errorf("find the results' schema: %w", err)
+		return fmt.Errorf("find the results' schema: %w", &schemaError{err})
 	}
 	m := w.pipeline.metrics
 	if err := m.time(stageDecode, func() error { return w.decode(ctx, records) }); err != nil {
 		return err
 	}
 	sabotage.At(sabotage.Decoded)
+	seen, err := w.pipeline.shares.admit(records, w.outputs)
+	if err != nil {
+		return err
+	}
 	_ = m.time(stageScore, func() error {
-		w.decisions = w.pipeline.scorer.Decide(w.decisions[:0], w.orders)
+		w.score()
 		return nil
 	})
 	sabotage.At(sabotage.Scored)
@@ -99,31 +129,49 @@ func (w *Worker) Handle(ctx context.Context, records []broker.Record) error {
 	if err := m.time(stageEncode, func() error { return w.encode(results) }); err != nil {
 		return err
 	}
+	if sabotage.On(sabotage.SkippedDeadLetter) {
+		w.records = slices.DeleteFunc(w.records, func(r broker.Record) bool { return r.Topic == w.pipeline.config.DeadLettersTopic })
+	}
 	if err := m.time(stagePublish, func() error { return w.publish(ctx) }); err != nil {
 		return err
 	}
+	w.pipeline.shares.keep(records[0].Partition, seen)
 	w.count(records)
 	return nil
 }
 
 // decode fills orders and outputs from the records, in their order.
 func (w *Worker) decode(ctx context.Context, records []broker.Record) error {
-	w.orders, w.outputs = w.orders[:0], w.outputs[:0]
-	for i := range records {
+	w.decoded = slices.Grow(w.decoded[:0], len(records))[:len(records)]
+	if err := w.each(len(records), func(i int) error {
 		r := &records[i]
+		w.decoded[i] = decoded{}
 		if r.Value == nil {
-			continue
+			return nil
 		}
 		order, err := w.pipeline.decoder.Decode(ctx, r.Key, r.Value)
-		var reject *schemas.Reject
+		if reject, bad := errors.AsType[*schemas.Reject](err); bad {
+			w.decoded[i].reject = reject
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("decode offset %d: %w", r.Offset, &schemaError{err})
+		}
+		w.decoded[i].order = order
+		return nil
+	}); err != nil {
+		return err
+	}
+	w.orders, w.outputs = w.orders[:0], w.outputs[:0]
+	for i := range records {
+		r, d := &records[i], &w.decoded[i]
 		switch {
-		case err == nil:
-			w.outputs = append(w.outputs, output{source: r, order: len(w.orders)})
-			w.orders = append(w.orders, order)
-		case errors.As(err, &reject):
-			w.outputs = append(w.outputs, output{source: r, reject: reject})
+		case r.Value == nil:
+		case d.reject != nil:
+			w.outputs = append(w.outputs, output{source: r, reject: d.reject})
 		default:
-			return fmt.Errorf("decode offset %d: %w", r.Offset, err)
+			w.outputs = append(w.outputs, output{source: r, order: len(w.orders)})
+			w.orders = append(w.orders, d.order)
 		}
 	}
 	return nil
@@ -141,30 +189,69 @@ func (w *Worker) spoil() {
 	}
 }
 
+// score decides every order.
+func (w *Worker) score() {
+	n := len(w.orders)
+	w.decisions = slices.Grow(w.decisions[:0], n)[:n]
+	w.pipeline.cores.spread(n, func(from, to int) {
+		w.pipeline.scorer.Decide(w.decisions[from:from:to], w.orders[from:to])
+	})
+}
+
 // encode makes one record to publish of each output.
 func (w *Worker) encode(results *schemas.Results) error {
-	w.records = w.records[:0]
-	for i := range w.outputs {
-		o := &w.outputs[i]
-		if o.reject != nil && sabotage.On(sabotage.SkippedDeadLetter) {
-			continue
+	w.records = slices.Grow(w.records[:0], len(w.outputs))[:len(w.outputs)]
+	now := time.Now()
+	return w.each(len(w.outputs), func(i int) (err error) {
+		if o := &w.outputs[i]; o.reject != nil {
+			w.records[i] = deadLetter(w.pipeline.config.DeadLettersTopic, o.source, o.reject)
+		} else {
+			w.records[i], err = w.result(results, o, now)
 		}
-		if o.reject != nil {
-			w.records = append(w.records, deadLetter(w.pipeline.config.DeadLettersTopic, o.source, o.reject))
-			continue
+		return err
+	})
+}
+
+// result makes the record to publish of an order's decision.
+func (w *Worker) result(results *schemas.Results, o *output, now time.Time) (broker.Record, error) {
+	value, err := results.AppendTo(nil, &w.orders[o.order], &w.decisions[o.order])
+	if err != nil {
+		return broker.Record{}, fmt.Errorf("encode the result of offset %d: %w", o.source.Offset, err)
+	}
+	o.stale = w.stale(o, now)
+	return broker.Record{
+		Topic:   w.pipeline.config.ResultsTopic,
+		Key:     []byte(w.orders[o.order].ID),
+		Value:   value,
+		Headers: resultHeaders(o.source, o.stale),
+	}, nil
+}
+
+// each calls do for 0 to n-1, on the idle cores too. After an error it calls no more, and returns the error.
+func (w *Worker) each(n int, do func(i int) error) error {
+	var failed atomic.Pointer[error]
+	w.pipeline.cores.spread(n, func(from, to int) {
+		for i := from; i < to && failed.Load() == nil; i++ {
+			if err := do(i); err != nil {
+				failed.CompareAndSwap(nil, &err)
+			}
 		}
-		value, err := results.AppendTo(nil, &w.orders[o.order], &w.decisions[o.order])
-		if err != nil {
-			return fmt.Errorf("encode the result of offset %d: %w", o.source.Offset, err)
-		}
-		w.records = append(w.records, broker.Record{
-			Topic:   w.pipeline.config.ResultsTopic,
-			Key:     []byte(w.orders[o.order].ID),
-			Value:   value,
-			Headers: resultHeaders(o.source),
-		})
+	})
+	if err := failed.Load(); err != nil {
+		return *err
 	}
 	return nil
+}
+
+// stale reports whether an event is too old to act on without a second thought. Its age is by its own time, or by
+// Kafka's where it has none.
+func (w *Worker) stale(o *output, now time.Time) bool {
+	occurred := w.orders[o.order].OccurredAt
+	if occurred.IsZero() {
+		occurred = o.source.Time
+	}
+	limit := w.pipeline.config.MaxEventAge
+	return limit > 0 && now.Sub(occurred) > limit
 }
 
 // tooLarge is an error of a publisher that names the one record that no broker takes because of its size.
@@ -202,6 +289,9 @@ func (w *Worker) count(records []broker.Record) {
 		o := &w.outputs[i]
 		if o.reject == nil {
 			m.results.WithLabelValues(string(w.decisions[o.order].Band)).Inc()
+			if o.stale {
+				m.stale.Inc()
+			}
 			m.latency.Observe(now.Sub(o.source.Time).Seconds())
 			continue
 		}

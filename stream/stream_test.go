@@ -67,6 +67,7 @@ func (p *topics) of(topic string) []broker.Record {
 }
 
 type setup struct {
+	pipeline  *stream.Pipeline
 	worker    *stream.Worker
 	published *topics
 	source    *source
@@ -81,6 +82,11 @@ var openDemo = sync.OnceValues(func() (*bundle.Bundle, error) { return bundle.Op
 
 func newSetup(t testing.TB) *setup {
 	t.Helper()
+	return newSetupOf(t, config)
+}
+
+func newSetupOf(t testing.TB, config stream.Config) *setup {
+	t.Helper()
 	b, err := openDemo()
 	if err != nil {
 		t.Fatal(err)
@@ -91,9 +97,9 @@ func newSetup(t testing.TB) *setup {
 	results := schemas.NewJSONResults(schemas.Model{
 		Version: b.Manifest.Version, Digest: b.Digest.String(), Engine: s.scorer.EngineID(),
 	})
-	pipeline := stream.New(config, s.scorer, schemas.NewDecoder(s.scorer.Contract(), s.source, schemas.RefuseExtra, log),
+	s.pipeline = stream.New(config, s.scorer, schemas.NewDecoder(s.scorer.Contract(), s.source, schemas.RefuseExtra, log),
 		func(context.Context) (*schemas.Results, error) { return results, nil }, log, s.registry)
-	s.worker = pipeline.Worker(s.published)
+	s.worker = s.pipeline.Worker(s.published)
 	return s
 }
 

@@ -36,6 +36,11 @@ class Peer:
     go: bool = False
     environment: dict = field(default_factory=dict)
 
+    @property
+    def any_model(self) -> bool:
+        """Whether it reads XGBoost's own file, or is given it by riskscorer."""
+        return self.go or self.name == "xgboost"
+
 
 PEERS = (
     Peer("riskscorer", "riskscorer", ("score", "explain"), go=True),
@@ -114,6 +119,8 @@ def measure(model: Model, peers: list[Peer], folder: Path, work: Path, arguments
     children: dict[str, Child] = {}
     try:
         for peer in peers:
+            if not (model.convertible or peer.any_model):
+                continue
             say(f"{model.name}: loading {peer.label}")
             try:
                 children[peer.label] = Child(peer, folder, work, arguments.core)
@@ -191,13 +198,14 @@ def main() -> None:
     parser.add_argument("--slice", type=float, default=0.25, help="seconds a peer and round (default 0.25), or one call")
     last = max(os.sched_getaffinity(0))
     parser.add_argument("--core", type=int, default=last, help="core that the children share (default the last)")
-    parser.add_argument("--models", default="ABC", help="models to measure (default ABC)")
+    every = "".join(model.name for model in MODELS)
+    parser.add_argument("--models", default=every, help=f"models to measure (default {every})")
     names = [peer.name for peer in PEERS]
     parser.add_argument("--peers", default=",".join(dict.fromkeys(names)), help="engines to measure, with commas (default all)")
     arguments = parser.parse_args()
     peers = [peer for peer in PEERS if peer.name in arguments.peers.split(",")]
-    if arguments.rounds < 1 or arguments.slice <= 0 or not set(arguments.models) <= {m.name for m in MODELS}:
-        parser.error("--rounds and --slice must be positive, --models some of ABC")
+    if arguments.rounds < 1 or arguments.slice <= 0 or not set(arguments.models) <= set(every):
+        parser.error(f"--rounds and --slice must be positive, --models some of {every}")
     if not {"riskscorer", "xgboost"} <= set(arguments.peers.split(",")) <= set(names):
         parser.error(f"--peers must be some of {', '.join(dict.fromkeys(names))}, riskscorer and xgboost among them")
     results, load = Results(), os.getloadavg()[0]

@@ -1,7 +1,8 @@
 """The models and rows of the engine benchmark, in every form that a peer reads.
 
 A folder per model holds model.ubj and model.json (XGBoost), model.txt (the same trees as LightGBM text), model.onnx, and
-rows.f64 (row-major little-endian float64 values that are float32 numbers, so that every peer sees the same).
+rows.f64 (row-major little-endian float64 values that are float32 numbers, so that every peer sees the same). A model of
+several classes, or with categories, has no other form than XGBoost's.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ import xgboost as xgb
 ROWS = 65_536
 SEED = 4
 MISSING = 0.05
+CATEGORIES = 12
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,13 @@ class Model:
     trees: int
     train_rows: int
     parameters: dict
+    classes: int = 1
+    categorical: int = 0  # how many features, the first ones, are one of CATEGORIES categories
+
+    @property
+    def convertible(self) -> bool:
+        """Whether every peer has a form for it."""
+        return self.classes == 1 and self.categorical == 0
 
 
 MODELS = (
@@ -33,6 +42,9 @@ MODELS = (
     Model("B", "500 leaf-wise trees of 31 leaves, 28 features", 28, 500, 50_000,
           {"grow_policy": "lossguide", "max_leaves": 31, "max_depth": 0}),
     Model("C", "100 trees of depth 10, 28 features", 28, 100, 100_000, {"max_depth": 10}),
+    Model("D", "300 trees of depth 6, 28 features, for more than 64 columns", 28, 300, 30_000, {"max_depth": 6}),
+    Model("E", "3 classes of 100 trees of depth 6, 8 features", 8, 100, 30_000, {"max_depth": 6}, classes=3),
+    Model("F", "300 trees of depth 6, 8 features, 3 of them categories", 8, 300, 30_000, {"max_depth": 6}, categorical=3),
 )
 
 
@@ -44,28 +56,37 @@ def make(model: Model, folder: Path) -> None:
         return
     shutil.rmtree(folder, ignore_errors=True)  # with what peers compiled of the model before
     folder.mkdir(parents=True)
-    x, y = draw(model.train_rows, model.features, SEED)
+    x, z = draw(model, model.train_rows, SEED)
     parameters = {"objective": "binary:logistic", "tree_method": "hist", "learning_rate": 0.1, "nthread": 1, "seed": SEED}
-    booster = xgb.train(parameters | model.parameters, xgb.DMatrix(x, y, nthread=1), model.trees)
+    if model.classes > 1:
+        parameters |= {"objective": "multi:softprob", "num_class": model.classes}
+    y = np.searchsorted(np.quantile(z, np.arange(1, model.classes) / model.classes), z) if model.classes > 1 else z > 0
+    types = ["c"] * model.categorical + ["float"] * (model.features - model.categorical)
+    data = xgb.DMatrix(x, y, nthread=1, feature_types=types, enable_categorical=True)
+    booster = xgb.train(parameters | model.parameters, data, model.trees)
     booster.save_model(folder / "model.ubj")
     booster.save_model(folder / "model.json")
-    trees, base = read_trees(folder)
-    (folder / "model.txt").write_text(lightgbm_text(trees, base, model.features))
-    write_onnx(trees, base, model.features, folder / "model.onnx")
-    draw(ROWS, model.features, SEED + 1)[0].astype("<f8").tofile(folder / "rows.f64")
+    if model.convertible:
+        trees, base = read_trees(folder)
+        (folder / "model.txt").write_text(lightgbm_text(trees, base, model.features))
+        write_onnx(trees, base, model.features, folder / "model.onnx")
+    draw(model, ROWS, SEED + 1)[0].astype("<f8").tofile(folder / "rows.f64")
     done.write_text(recipe)
 
 
-def draw(rows: int, features: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draws rows with interactions between features, and labels with noise."""
+def draw(model: Model, rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draws rows, and what labels are made of: interactions between features, and noise."""
     random = np.random.default_rng(seed)
-    x = random.normal(size=(rows, features)).astype(np.float32)
+    x = random.normal(size=(rows, model.features)).astype(np.float32)
     z = x[:, 0] * x[:, 1] + np.sin(2 * x[:, 2]) + x[:, 3] * (x[:, 4] > 0)
-    for i in range(5, features):
+    for i in range(5, model.features):
         z += 0.2 * np.cos(x[:, i] * (i % 3 + 1))
-    y = z + random.normal(size=rows) > 0
+    z += random.normal(size=rows)
+    for i in range(model.categorical):  # in an order that has nothing to do with the codes'
+        codes = np.random.default_rng(i).permutation(CATEGORIES)
+        x[:, i] = codes[np.clip((x[:, i] + 2) / 4 * CATEGORIES, 0, CATEGORIES - 1).astype(int)]
     x[random.random(x.shape) < MISSING] = np.nan
-    return x, y
+    return x, z
 
 
 def read_rows(folder: Path, features: int) -> np.ndarray:

@@ -12,6 +12,7 @@ the rows are asked for is made there, and only the returned function is timed.
 
 import ctypes
 import json
+import math
 import os
 import sys
 import time
@@ -46,7 +47,7 @@ class XGBoost:
         def call():
             if function(self.booster.handle, source, config, *proxy, *out):
                 raise RuntimeError(self.lib.XGBGetLastError().decode())
-            return np.ctypeslib.as_array(result, (rows, shape[1] if dims.value > 1 else 1))
+            return np.ctypeslib.as_array(result, (rows, math.prod(shape[1 : dims.value])))
 
         return call
 

@@ -13,7 +13,7 @@ TITLES = {"score": "Scoring: the margin", "explain": "Explaining: SHAP contribut
 OTHER = 1e-4  # a difference beyond any rounding
 PLOTTED = (("score", 1024), ("explain", 256))
 NOTES = {
-    "leaves": "Go; reads the trees as LightGBM text",
+    "leaves": "Go; reads the trees as LightGBM text, those of models E and F from riskscorer's package leaves",
     "XGBoost": "C API; scores in place, explains a DMatrix made beforehand; 3.3 and later explain by quadrature",
     "LightGBM": "C API (single rows by its fast path); reads the trees as LightGBM text, their covers rounded",
     "Treelite GTIL": "the interpreter, through Python",
@@ -40,7 +40,7 @@ def write(docs: Path, command: str, models, peers, cases, arguments, load: float
         for work in ("score", "explain"):
             page += f"\n{TITLES[work]}, microseconds a row (and how many times riskscorer's)\n\n"
             page += table(model.name, work, [batch for w, batch in cases if w == work],
-                          [peer.label for peer in peers if work in peer.works], results)
+                          [peer.label for peer in peers if work in peer.works and (model.convertible or peer.any_model)], results)
     page += "\n## Who ran\n\n| engine | version | how |\n| --- | --- | --- |\n"
     for label in labels:
         note = NOTES.get(label, "Go, the package scoring/forest")

@@ -37,7 +37,7 @@ kernel in pure Go.`,
 			if !(seconds > 0 && seconds <= 3600) {
 				return usage(errors.New("--seconds must be above 0 and at most 3600"))
 			}
-			load, err := modelLoader(model, false)
+			load, err := modelLoader(cmd, model, false)
 			if err != nil {
 				return err
 			}

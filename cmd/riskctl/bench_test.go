@@ -136,7 +136,9 @@ func TestBenchRefusesWithAReason(t *testing.T) {
 
 // TestDrawnRowsTakeBothSidesOfEverySplit tries drawn rows on the thresholds: each gap is visited, some values are missing.
 func TestDrawnRowsTakeBothSidesOfEverySplit(t *testing.T) {
-	load, err := modelLoader(goldens+"/onehot/model.ubj", false)
+	cmd := newRoot()
+	cmd.SetContext(t.Context())
+	load, err := modelLoader(cmd, goldens+"/onehot/model.ubj", false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,7 @@ code with the first, judges the golden rows. A model that it cannot express is n
 		Example: "  riskctl bundle verify models/trendbuy_xgb_v1.0.0",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			b, err := openBundle(args[0], keys)
+			b, err := openBundle(cmd, args[0], keys)
 			var failed *bundle.CheckError
 			if err != nil && !errors.As(err, &failed) {
 				return err
@@ -132,7 +132,7 @@ func newBundleInspectCommand() *cobra.Command {
 		Example: "  riskctl bundle inspect models/trendbuy_xgb_v1.0.0",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			b, err := openBundle(args[0], nil)
+			b, err := openBundle(cmd, args[0], nil)
 			if err != nil {
 				return err
 			}
@@ -181,7 +181,7 @@ func newBundlePackCommand() *cobra.Command {
 		Example: "  riskctl bundle pack models/trendbuy_xgb_v1.0.0 --output trendbuy_xgb_v1.0.0.tar",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if _, err := openBundle(args[0], nil); err != nil {
+			if _, err := openBundle(cmd, args[0], nil); err != nil {
 				return err
 			}
 			return writeOutput(cmd, output, func(w io.Writer) error { return dependency(bundle.Pack(w, args[0])) })
@@ -203,8 +203,8 @@ func newBundleSignCommand() *cobra.Command {
 password of an encrypted one is read from the environment variable ` + passwordEnv + `.`,
 		Example: "  " + passwordEnv + "=... riskctl bundle sign models/trendbuy_xgb_v1.0.0 --key release.key",
 		Args:    cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			if _, err := openBundle(args[0], nil); err != nil {
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if _, err := openBundle(cmd, args[0], nil); err != nil {
 				return err
 			}
 			key, err := os.ReadFile(keyFile) // #nosec G304 -- the user names the file

@@ -42,7 +42,9 @@ environment variables (KAFKA_BROKERS, ORDERS_TOPIC, ...), and --orders 0 goes on
 				if !(rate > 0) || outcomes {
 					return usage(errors.New("--publish needs a --rate above 0, and no --outcomes: no event tells its outcome"))
 				}
-				return publishOrders(cmd, ordergen.New(ordergen.Config{Seed: seed}), orders, rate)
+				return onKafka(cmd.Context(), func(ctx context.Context, c *connection) error {
+					return publishOrders(ctx, cmd, c, ordergen.New(ordergen.Config{Seed: seed}), orders, rate)
+				})
 			}
 			write := func(w io.Writer) error {
 				return writeOrders(cmd.Context(), w, ordergen.New(ordergen.Config{Seed: seed}), orders, outcomes)

@@ -74,6 +74,9 @@ func newRoot() *cobra.Command {
 		newScoreCommand(),
 		newBundleCommand(),
 		newTopicsCommand(),
+		newDLQCommand(),
+		newOffsetsCommand(),
+		newReplayCommand(),
 		newGenerateCommand(),
 	)
 	return root

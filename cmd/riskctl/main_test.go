@@ -47,6 +47,19 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
+func TestEveryCommandHasAnExample(t *testing.T) {
+	var walk func(cmd *cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		if !cmd.HasSubCommands() && (cmd.Example == "" || cmd.Short == "") {
+			t.Errorf("%s has no example, or does not say what it does", cmd.CommandPath())
+		}
+		for _, sub := range cmd.Commands() {
+			walk(sub)
+		}
+	}
+	walk(newRoot())
+}
+
 func TestErrorsKeepTheirClass(t *testing.T) {
 	cause := errors.New("cause")
 	for _, test := range []struct {

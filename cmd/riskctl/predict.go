@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/schollz/progressbar/v3"
+	"github.com/sethvargo/go-envconfig"
 	"github.com/spf13/cobra"
 
 	"github.com/trendbuy/riskscorer/scoring/bundle"
@@ -25,11 +27,12 @@ func newPredictCommand() *cobra.Command {
 		Long: `Score the rows of a CSV file with any supported model file; no bundle is needed.
 The header names the features (any order, all of them); an empty field is a missing value; a category stands by
 name, or by code where the model has no names. Out come margin and prediction (margin_0.. for several classes), and with
---contributions every feature's SHAP value and the bias. Numbers are the shortest that read back as the same float64.`,
+--contributions every feature's SHAP value and the bias. Numbers are the shortest that read back as the same float64.
+` + memoryEnv + ` bounds the memory that loading the model may take, as in the service.`,
 		Example: "  riskctl predict --model model.ubj --input rows.csv --contributions --output out.csv",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			load, err := modelLoader(model, allTrees)
+			load, err := modelLoader(cmd, model, allTrees)
 			if err != nil {
 				return err
 			}
@@ -40,12 +43,7 @@ name, or by code where the model has no names. Out come margin and prediction (m
 			if contributions && !f.Explains() {
 				return notHeld(errors.New("--contributions: the model file has no covers, or its leaves are linear, so nothing can be explained"))
 			}
-			in, err := openInput(cmd, input)
-			if err != nil {
-				return err
-			}
-			defer in.Close()
-			return writeOutput(cmd, output, func(w io.Writer) error {
+			return transform(cmd, input, output, func(w io.Writer, in *source) error {
 				start := time.Now()
 				rows, err := newPrediction(f, contributions).run(cmd.Context(), w, in)
 				if err == nil {
@@ -64,19 +62,48 @@ name, or by code where the model has no names. Out come margin and prediction (m
 	return cmd
 }
 
+// memoryEnv bounds the memory that loading a model takes, as in the service.
+const memoryEnv = "MODEL_MEMORY_LIMIT"
+
 // kernelEnv chooses the kernel of forests, for comparisons: reference, go or avx512. All have the same bits.
 const kernelEnv = "FOREST_KERNEL"
 
+// modelOptions bound a model's memory as the service's setting does, and print progress once it takes over a second.
+func modelOptions(cmd *cobra.Command) (forest.Options, error) {
+	var s struct {
+		Memory int64 `env:"MODEL_MEMORY_LIMIT"`
+	}
+	if err := envconfig.Process(cmd.Context(), &s); err != nil || s.Memory < 0 {
+		return forest.Options{}, usage(fmt.Errorf("%s is not a number of bytes", memoryEnv))
+	}
+	return forest.Options{MaxMemory: s.Memory, Progress: forest.NewProgress(func(part float64) error {
+		fmt.Fprintf(cmd.ErrOrStderr(), "preparing the model: %.0f%%\n", 100*part)
+		return context.Cause(cmd.Context())
+	})}, nil
+}
+
+// refusedMemory names the setting behind an error, if it is one of memory.
+func refusedMemory(err error) error {
+	if _, large := errors.AsType[*forest.MemoryError](err); large {
+		return fmt.Errorf("%w; %s sets the limit", err, memoryEnv)
+	}
+	return err
+}
+
 // modelLoader reads a model file and returns what makes a forest of it, as often as it is called.
-func modelLoader(name string, allTrees bool) (func() (*forest.Forest, error), error) {
+func modelLoader(cmd *cobra.Command, name string, allTrees bool) (func() (*forest.Forest, error), error) {
 	data, err := os.ReadFile(name) // #nosec G304 -- the user names the file
 	if err != nil {
 		return nil, dependency(err)
 	}
+	options, err := modelOptions(cmd)
+	if err != nil {
+		return nil, err
+	}
 	return func() (*forest.Forest, error) {
-		f, err := bundle.LoadModel(data, allTrees)
+		f, err := bundle.LoadModel(data, allTrees, options)
 		if err != nil {
-			return nil, notHeld(fmt.Errorf("load %s: %w", name, err))
+			return nil, notHeld(refusedMemory(fmt.Errorf("load %s: %w", name, err)))
 		}
 		kernel := os.Getenv(kernelEnv)
 		if kernel == "" {
@@ -133,6 +160,16 @@ func (s *source) Close() {
 func isTerminal(f *os.File) bool {
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// transform has work read the input and write the output, each a file or "-" for a standard stream.
+func transform(cmd *cobra.Command, input, output string, work func(io.Writer, *source) error) error {
+	in, err := openInput(cmd, input)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	return writeOutput(cmd, output, func(w io.Writer) error { return work(w, in) })
 }
 
 func writeOutput(cmd *cobra.Command, name string, write func(io.Writer) error) error {

@@ -186,6 +186,24 @@ func TestPredictRefusesWithAReason(t *testing.T) {
 	}
 }
 
+func TestModelsBeyondTheMemoryLimitAreRefused(t *testing.T) {
+	for _, args := range [][]string{
+		{"predict", "--model", demo + "/model.ubj", "--input", "none.csv"},
+		{"bench", "--model", demo + "/model.ubj"},
+		{"bundle", "verify", demo},
+	} {
+		t.Setenv(memoryEnv, "10000000")
+		code, out, stderr := riskctl(t, args...)
+		if text := out + stderr; code != exitNotHeld || !strings.Contains(text, "the limit is 9.5 MiB") || !strings.Contains(text, memoryEnv) {
+			t.Errorf("%v: exit code %d, says %q", args, code, text)
+		}
+		t.Setenv(memoryEnv, "many")
+		if code, _, stderr := riskctl(t, args...); code != exitUsage || !strings.Contains(stderr, memoryEnv) {
+			t.Errorf("%v with a limit of many: exit code %d, says %q", args, code, stderr)
+		}
+	}
+}
+
 // TestPredictByEveryKernel: the environment chooses the kernel, and no bit of the output depends on it.
 func TestPredictByEveryKernel(t *testing.T) {
 	model, rows := goldens+"/onehot/model.ubj", goldens+"/onehot/rows.csv"

@@ -3,10 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
 	"github.com/trendbuy/riskscorer/broker"
@@ -19,20 +17,8 @@ const publishEvery = 50 * time.Millisecond
 
 // publishOrders publishes orders as JSON events to the topic of orders at a rate a second, until ctx ends or all are
 // out; 0 orders is no end.
-func publishOrders(cmd *cobra.Command, g *ordergen.Generator, orders int, rate float64) error {
-	ctx := cmd.Context()
-	s, err := loadKafkaSettings(ctx)
-	if err != nil {
-		return err
-	}
-	client, err := broker.NewClient(s.Broker)
-	if err != nil {
-		return usage(err)
-	}
-	defer client.Close()
-	log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
-	config := producer.Config{MaxBatchBytes: 900 << 10, MaxInFlight: 16, StallAfter: 5 * time.Second}
-	worker := producer.New(client, config, log, prometheus.NewRegistry()).Worker()
+func publishOrders(ctx context.Context, cmd *cobra.Command, c *connection, g *ordergen.Generator, orders int, rate float64) error {
+	worker := c.publisher(cmd)
 	tick := time.NewTicker(publishEvery)
 	defer tick.Stop()
 	start, sent := time.Now(), 0
@@ -49,7 +35,7 @@ func publishOrders(cmd *cobra.Command, g *ordergen.Generator, orders int, rate f
 		var records []broker.Record
 		for sent+len(records) < due {
 			o := g.Next()
-			records = append(records, broker.Record{Topic: s.OrdersTopic, Key: []byte(o.ID), Value: o.AppendJSON(nil)})
+			records = append(records, broker.Record{Topic: c.OrdersTopic, Key: []byte(o.ID), Value: o.AppendJSON(nil)})
 		}
 		if err := publishAll(ctx, worker, records); err != nil {
 			return dependency(err)

@@ -9,7 +9,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
 	"github.com/trendbuy/riskscorer/schemas"
@@ -27,18 +26,13 @@ A refused order's line is {"line": N, "errors": [...]}; its neighbours are score
 		Example: "  riskctl score --bundle models/trendbuy_xgb_v1.0.0 --input orders.jsonl --output results.jsonl",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			b, err := openBundle(dir, nil)
+			b, err := openBundle(cmd, dir, nil)
 			if err != nil {
 				return err
 			}
-			in, err := openInput(cmd, input)
-			if err != nil {
-				return err
-			}
-			defer in.Close()
-			return writeOutput(cmd, output, func(w io.Writer) error {
+			return transform(cmd, input, output, func(w io.Writer, in *source) error {
 				start := time.Now()
-				scored, refused, err := scoreLines(cmd.Context(), w, in, scoring.New(b, b.Forest, scoring.NewMetrics(prometheus.NewRegistry())))
+				scored, refused, err := scoreLines(cmd.Context(), w, in, newScorer(b, b.Forest))
 				if err == nil {
 					in.report("%d orders scored, %d refused, in %.1f s", scored, refused, time.Since(start).Seconds())
 				}
@@ -54,10 +48,14 @@ A refused order's line is {"line": N, "errors": [...]}; its neighbours are score
 }
 
 // openBundle opens a bundle; one that fails a check is a thing that does not hold.
-func openBundle(path string, keys []string) (*bundle.Bundle, error) {
-	b, err := bundle.Open(path, bundle.Options{PublicKeys: keys})
+func openBundle(cmd *cobra.Command, path string, keys []string) (*bundle.Bundle, error) {
+	options, err := modelOptions(cmd)
+	if err != nil {
+		return nil, err
+	}
+	b, err := bundle.Open(path, bundle.Options{PublicKeys: keys, Model: options})
 	if _, failed := errors.AsType[*bundle.CheckError](err); failed {
-		return nil, notHeld(err)
+		return nil, notHeld(refusedMemory(err))
 	}
 	return b, dependency(err)
 }

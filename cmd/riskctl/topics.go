@@ -5,36 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
-	"time"
 
-	"github.com/sethvargo/go-envconfig"
 	"github.com/spf13/cobra"
 
 	"github.com/trendbuy/riskscorer/broker"
-	"github.com/trendbuy/riskscorer/schemas"
-	"github.com/trendbuy/riskscorer/schemas/registry"
 	"github.com/trendbuy/riskscorer/stream"
 )
-
-// topicsTimeout bounds a command that talks to Kafka.
-const topicsTimeout = time.Minute
-
-// kafkaSettings are the service's own environment variables, as far as commands that talk to Kafka need them.
-type kafkaSettings struct {
-	OrdersTopic string `env:"ORDERS_TOPIC, default=order-features"`
-	Broker      broker.Config
-	Stream      stream.Config
-	Registry    registry.Config
-}
-
-func loadKafkaSettings(ctx context.Context) (kafkaSettings, error) {
-	var s kafkaSettings
-	if err := envconfig.Process(ctx, &s); err != nil {
-		return s, usage(err)
-	}
-	return s, usage(s.Broker.Validate())
-}
 
 func newTopicsCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -62,18 +40,9 @@ func (f *topicFlags) register(cmd *cobra.Command) {
 // topicsCall creates or checks topics.
 type topicsCall func(*broker.Client, context.Context, []broker.TopicSpec) ([]broker.TopicReport, error)
 
-// run connects, makes the call for the three topics, and prints what it reports.
-func (f *topicFlags) run(ctx context.Context, w io.Writer, s kafkaSettings, call topicsCall) ([]broker.TopicReport, error) {
-	client, err := broker.NewClient(s.Broker)
-	if err != nil {
-		return nil, usage(err)
-	}
-	defer client.Close()
-	reports, err := call(client, ctx, stream.Topics(s.OrdersTopic, s.Stream, f.partitions, f.replication))
-	if err != nil {
-		return nil, dependency(err)
-	}
-	return reports, dependency(printTopics(w, reports, f.asJSON))
+// run makes the call for the three topics.
+func (f *topicFlags) run(ctx context.Context, c *connection, call topicsCall) ([]broker.TopicReport, error) {
+	return call(c.client, ctx, stream.Topics(c.OrdersTopic, c.Stream, f.partitions, f.replication))
 }
 
 func newTopicsCreateCommand() *cobra.Command {
@@ -84,20 +53,28 @@ func newTopicsCreateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create",
 		Short: "Create the topics that are missing; those that exist are left as they are",
+		Long: `Create the topics that are missing; those that exist are left as they are.
+With --register the schemas of orders and results are registered too, each under <topic>-value, whose compatibility is set
+to BACKWARD: the service itself never registers. A schema that breaks it is refused, and the exit code is 1.`,
 		Example: "  KAFKA_BROKERS=kafka:9092 riskctl topics create --partitions 12 --replication 3\n" +
 			"  SCHEMA_REGISTRY_URL=http://registry:8081 riskctl topics create --register",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel := context.WithTimeout(cmd.Context(), topicsTimeout)
-			defer cancel()
-			s, err := loadKafkaSettings(ctx)
-			if err != nil {
-				return err
-			}
-			if _, err := flags.run(ctx, cmd.OutOrStdout(), s, (*broker.Client).CreateTopics); err != nil || !register {
-				return err
-			}
-			return registerSchemas(ctx, cmd.ErrOrStderr(), s)
+			return onKafka(cmd.Context(), func(ctx context.Context, c *connection) error {
+				if register && c.Registry.URL == "" {
+					return usage(errors.New("--register needs SCHEMA_REGISTRY_URL"))
+				}
+				ctx, cancel := context.WithTimeout(ctx, kafkaTimeout)
+				defer cancel()
+				reports, err := flags.run(ctx, c, (*broker.Client).CreateTopics)
+				if err != nil {
+					return err
+				}
+				if err := printStanding(cmd.OutOrStdout(), standing{Topics: reports}, flags.asJSON); err != nil || !register {
+					return dependency(err)
+				}
+				return registerSchemas(ctx, cmd.ErrOrStderr(), c)
+			})
 		},
 	}
 	flags.register(cmd)
@@ -108,38 +85,62 @@ func newTopicsCreateCommand() *cobra.Command {
 func newTopicsCheckCommand() *cobra.Command {
 	var flags topicFlags
 	cmd := &cobra.Command{
-		Use:     "check",
-		Short:   "Compare the topics with what they should be; exit 1 if one differs",
+		Use:   "check",
+		Short: "Compare the topics and schemas with what they should be; exit 1 if one differs",
+		Long: `Compare the topics with what they should be and, where SCHEMA_REGISTRY_URL is set, the schemas of orders and results:
+whether they are registered, whether the subject demands BACKWARD compatibility, and whether they have it with the latest
+schema. Exit 1 if one differs.`,
 		Example: "  KAFKA_BROKERS=kafka:9092 riskctl topics check --partitions 12 --replication 3",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel := context.WithTimeout(cmd.Context(), topicsTimeout)
-			defer cancel()
-			s, err := loadKafkaSettings(ctx)
-			if err != nil {
-				return err
-			}
-			reports, err := flags.run(ctx, cmd.OutOrStdout(), s, (*broker.Client).CheckTopics)
-			for i := range reports {
-				if !reports[i].Exists || len(reports[i].Differences) > 0 {
-					return notHeld(errors.New("topics are not as they should be"))
+			return onKafka(cmd.Context(), func(ctx context.Context, c *connection) error {
+				ctx, cancel := context.WithTimeout(ctx, kafkaTimeout)
+				defer cancel()
+				reports, err := flags.run(ctx, c, (*broker.Client).CheckTopics)
+				if err != nil {
+					return err
 				}
-			}
-			return err
+				all := standing{Topics: reports}
+				if all.Schemas, err = schemaReports(ctx, c); err != nil {
+					return err
+				}
+				if err := printStanding(cmd.OutOrStdout(), all, flags.asJSON); err != nil {
+					return dependency(err)
+				}
+				return notHeld(all.err())
+			})
 		},
 	}
 	flags.register(cmd)
 	return cmd
 }
 
-func printTopics(w io.Writer, reports []broker.TopicReport, asJSON bool) error {
+// standing is how topics and schemas stand.
+type standing struct {
+	Topics  []broker.TopicReport `json:"topics"`
+	Schemas []schemaReport       `json:"schemas,omitempty"`
+}
+
+// err says what is not as it should be.
+func (s standing) err() error {
+	var errs []error
+	if slices.ContainsFunc(s.Topics, func(r broker.TopicReport) bool { return !r.Exists || len(r.Differences) > 0 }) {
+		errs = append(errs, errors.New("topics are not as they should be"))
+	}
+	if slices.ContainsFunc(s.Schemas, func(r schemaReport) bool { return !r.Holds() }) {
+		errs = append(errs, errors.New("schemas are not as they should be: 'riskctl topics create --register' registers them"))
+	}
+	return errors.Join(errs...)
+}
+
+func printStanding(w io.Writer, s standing, asJSON bool) error {
 	if asJSON {
-		return printJSON(w, reports)
+		return printJSON(w, s)
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "TOPIC\tSTATE\tPARTITIONS\tREPLICAS\tDIFFERENCES")
-	for i := range reports {
-		r := &reports[i]
+	for i := range s.Topics {
+		r := &s.Topics[i]
 		state := "missing"
 		switch {
 		case r.Created:
@@ -153,26 +154,8 @@ func printTopics(w io.Writer, reports []broker.TopicReport, asJSON bool) error {
 		}
 		fmt.Fprintln(table)
 	}
-	return table.Flush()
-}
-
-func registerSchemas(ctx context.Context, w io.Writer, s kafkaSettings) error {
-	source, err := registry.New(s.Registry)
-	if err != nil {
-		return usage(err)
+	if err := table.Flush(); err != nil || len(s.Schemas) == 0 {
+		return err
 	}
-	if s.Registry.URL == "" {
-		return usage(errors.New("--register needs SCHEMA_REGISTRY_URL"))
-	}
-	for _, subject := range []struct{ topic, schema string }{
-		{s.OrdersTopic, schemas.OrderFeaturesSchema},
-		{s.Stream.ResultsTopic, schemas.RiskResultSchema},
-	} {
-		id, err := source.Register(ctx, subject.topic+"-value", subject.schema)
-		if err != nil {
-			return dependency(fmt.Errorf("register %s-value: %w", subject.topic, err))
-		}
-		fmt.Fprintf(w, "schema of %s registered with id %d\n", subject.topic, id)
-	}
-	return nil
+	return printSchemas(w, s.Schemas)
 }

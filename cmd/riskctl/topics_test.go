@@ -25,8 +25,15 @@ func TestTopicsAreCreatedCheckedAndTheirSchemasRegistered(t *testing.T) {
 	if code, stdout, _ := riskctl(t, append([]string{"topics", "check"}, flags...)...); code != 1 || strings.Count(stdout, "missing") != 3 {
 		t.Errorf("check before: exit code %d\n%s", code, stdout)
 	}
+	if code, stdout, _ := riskctl(t, append([]string{"topics", "create"}, flags...)...); code != 0 || strings.Count(stdout, "created") != 3 {
+		t.Errorf("create: exit code %d\n%s", code, stdout)
+	}
+	// The topics are there, and the schemas are not yet.
+	if code, stdout, stderr := riskctl(t, append([]string{"topics", "check"}, flags...)...); code != 1 || strings.Count(stdout, "not registered") != 2 || !strings.Contains(stderr, "--register") {
+		t.Errorf("check without schemas: exit code %d\n%s%s", code, stdout, stderr)
+	}
 	code, stdout, stderr := riskctl(t, append([]string{"topics", "create", "--register"}, flags...)...)
-	if code != 0 || strings.Count(stdout, "created") != 3 || strings.Count(stderr, "registered with id") != 2 {
+	if code != 0 || strings.Count(stdout, "exists") != 3 || strings.Count(stderr, "registered with id") != 2 {
 		t.Errorf("create: exit code %d\n%s%s", code, stdout, stderr)
 	}
 	if code, stdout, _ := riskctl(t, append([]string{"topics", "create"}, flags...)...); code != 0 || strings.Count(stdout, "exists") != 3 {
@@ -36,13 +43,22 @@ func TestTopicsAreCreatedCheckedAndTheirSchemasRegistered(t *testing.T) {
 		t.Errorf("check: exit code %d\n%s", code, stdout)
 	}
 	code, stdout, _ = riskctl(t, "topics", "check", "--partitions", "6", "--replication", "1", "--json")
-	var reports []struct {
-		Differences []struct{ Setting, Want, Have string }
+	var reports struct {
+		Topics []struct {
+			Differences []struct{ Setting, Want, Have string }
+		}
+		Schemas []struct {
+			Subject    string
+			Registered bool
+		}
 	}
 	if err := json.Unmarshal([]byte(stdout), &reports); err != nil {
 		t.Fatal(err)
 	}
-	if d := reports[0].Differences; code != 1 || len(d) != 1 || d[0].Setting != "partitions" || d[0].Want != "6" || d[0].Have != "3" {
+	if len(reports.Schemas) != 2 || !reports.Schemas[1].Registered || reports.Schemas[1].Subject != "risk-results-value" {
+		t.Errorf("schemas: %+v", reports.Schemas)
+	}
+	if d := reports.Topics[0].Differences; code != 1 || len(d) != 1 || d[0].Setting != "partitions" || d[0].Want != "6" || d[0].Have != "3" {
 		t.Errorf("check of 6 partitions: exit code %d, %+v", code, reports)
 	}
 }

@@ -25,6 +25,9 @@ const (
 	// notFoundFor is how long "not found" is then believed: records of one unknown id come in numbers, and must not
 	// cost a second each.
 	notFoundFor = 10 * time.Second
+	// patience is how many ids are asked for again within notFoundFor. More of them come from broken producers, not from
+	// slow replicas: they are believed to be unknown at once, or a batch of them would take minutes.
+	patience = 4
 
 	maxAnswers       = 1024
 	maxResponseBytes = 2 << 20
@@ -40,6 +43,7 @@ type Source struct {
 	mu      sync.Mutex
 	answers map[int]answer // by schema id, at most maxAnswers
 	flights map[int]*flight
+	waited  []time.Time // when ids were asked for again, the last patience of them
 }
 
 // answer is what the schema registry said of an id: a text for good, or an error until a time.
@@ -203,7 +207,7 @@ func (s *Source) fetch(ctx context.Context, id int) (string, error) {
 			return avroText(schema)
 		case !notFound(err):
 			return "", fmt.Errorf("fetch schema: %w", brief(err))
-		case try == tries:
+		case try == tries || try == 1 && !s.mayWait():
 			return "", fmt.Errorf("%w: the schema registry does not have id %d", schemas.ErrSchemaUnknown, id)
 		}
 		select {
@@ -212,6 +216,21 @@ func (s *Source) fetch(ctx context.Context, id int) (string, error) {
 			return "", fmt.Errorf("fetch schema: %w", ctx.Err())
 		}
 	}
+}
+
+// mayWait says whether an id that is not found may be asked for again.
+func (s *Source) mayWait() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	if len(s.waited) == patience {
+		if now.Sub(s.waited[0]) < notFoundFor {
+			return false
+		}
+		s.waited = s.waited[1:]
+	}
+	s.waited = append(s.waited, now)
+	return true
 }
 
 // avroText returns the text of a schema that this reader can use by itself.
@@ -247,19 +266,6 @@ func (s *Source) Lookup(ctx context.Context, subject, schema string) (int, error
 	return found.ID, nil
 }
 
-// Register registers the schema under the subject, if it is not yet, and returns its id. It is for setting up: the
-// service never registers.
-func (s *Source) Register(ctx context.Context, subject, schema string) (int, error) {
-	if s == nil || s.client == nil {
-		return 0, errors.New("no schema registry is configured")
-	}
-	id, err := s.client.RegisterSchema(ctx, subject, sr.Schema{Schema: schema}, 0, 0)
-	if err != nil {
-		return 0, fmt.Errorf("register schema of %s: %w", subject, brief(err))
-	}
-	return id, nil
-}
-
 // notFound says whether the schema registry itself does not know the subject, version or schema.
 func notFound(err error) bool {
 	var answer *sr.ResponseError
@@ -272,9 +278,12 @@ func brief(err error) error {
 	if !errors.As(err, &answer) {
 		return err
 	}
-	message := answer.Error()
+	return fmt.Errorf("the schema registry answered %d: %q", answer.StatusCode, shorten(answer.Error()))
+}
+
+func shorten(message string) string {
 	if len(message) > maxMessageBytes {
 		message = strings.ToValidUTF8(message[:maxMessageBytes], "") + "…"
 	}
-	return fmt.Errorf("the schema registry answered %d: %q", answer.StatusCode, message)
+	return message
 }

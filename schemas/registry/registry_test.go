@@ -115,6 +115,22 @@ func TestUnknownIDIsAskedAgainWithinBounds(t *testing.T) {
 	}
 }
 
+// As many ids, each unknown: a batch of them must not take minutes, which would look like a handler that hangs.
+func TestManyUnknownIDsAreNotWaitedFor(t *testing.T) {
+	server := serve(t)
+	s := open(t, registry.Config{URL: server.URL()})
+	start := time.Now()
+	const ids = 200
+	for id := range ids {
+		if _, err := s.Schema(t.Context(), 4711+id); !errors.Is(err, schemas.ErrSchemaUnknown) {
+			t.Fatalf("got %v", err)
+		}
+	}
+	if d, n := time.Since(start), server.requests.Load(); d > 9*time.Second || n != ids+4*2 {
+		t.Errorf("%d ids took %v and %d requests", ids, d, n)
+	}
+}
+
 func TestLateSchemaIsFound(t *testing.T) {
 	server := serve(t)
 	s := open(t, registry.Config{URL: server.URL()})

@@ -65,6 +65,8 @@ type Bundle struct {
 type Options struct {
 	// PublicKeys are minisign public keys, one of which must have signed the bundle; none demands no signature.
 	PublicKeys []string
+	// Model bounds and watches how the model is loaded. Beyond its MaxMemory, the error wraps a *[forest.MemoryError].
+	Model forest.Options
 }
 
 // Open reads the bundle at path, a directory or a tar file, and makes every check.
@@ -82,7 +84,7 @@ func Open(path string, o Options) (*Bundle, error) {
 		{CheckSignature, func() (err error) { b.Signed, err = verifySignature(files, o.PublicKeys); return }},
 		{CheckDigests, func() (err error) { b.Digest, err = verifySums(files); return }},
 		{CheckManifest, func() (err error) { b.Manifest, err = ParseManifest(files[manifestName]); return }},
-		{CheckModel, func() (err error) { b.Forest, err = loadModel(files, &b.Manifest); return }},
+		{CheckModel, func() (err error) { b.Forest, err = loadModel(files, &b.Manifest, o.Model); return }},
 		{CheckContract, func() error { return checkContract(&b.Manifest, b.Forest) }},
 		{CheckGolden, func() (err error) { b.Parity, err = verifyGolden(files[goldenName], &b.Manifest, b.Forest); return }},
 	}
@@ -95,7 +97,7 @@ func Open(path string, o Options) (*Bundle, error) {
 	return b, nil
 }
 
-func loadModel(files map[string][]byte, m *Manifest) (*forest.Forest, error) {
+func loadModel(files map[string][]byte, m *Manifest, o forest.Options) (*forest.Forest, error) {
 	data, ok := files[m.Model.File]
 	if !ok {
 		return nil, fmt.Errorf("manifest names model file %q, which the bundle does not hold", m.Model.File)
@@ -107,7 +109,7 @@ func loadModel(files map[string][]byte, m *Manifest) (*forest.Forest, error) {
 	if library != m.Model.Library {
 		return nil, fmt.Errorf("manifest says library %q, %s is a file of %s", m.Model.Library, m.Model.File, library)
 	}
-	f, err := LoadModel(data, m.Model.Trees == AllTrees)
+	f, err := LoadModel(data, m.Model.Trees == AllTrees, o)
 	if err != nil {
 		return nil, err
 	}

@@ -2,12 +2,16 @@ package bundle
 
 import (
 	"archive/tar"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/trendbuy/riskscorer/scoring/forest/lightgbm"
+	"github.com/trendbuy/riskscorer/scoring/forest/xgboost"
 )
 
 const (
@@ -25,9 +29,9 @@ var maxBytes = map[string]int64{
 	baselineName:  4 << 20,
 	sumsName:      64 << 10,
 	signatureName: 64 << 10,
-	"model.ubj":   256 << 20,
-	"model.json":  256 << 20,
-	"model.txt":   256 << 20,
+	"model.ubj":   xgboost.DefaultMaxBytes,
+	"model.json":  xgboost.DefaultMaxJSONBytes,
+	"model.txt":   lightgbm.DefaultMaxBytes,
 }
 
 // required are the files without which a directory is no bundle; the model is named by the manifest.
@@ -79,7 +83,7 @@ func readDir(dir string) (map[string][]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		err = addFile(files, e.Name(), f)
+		err = addFile(files, e.Name(), f, info.Size())
 		if err := errors.Join(err, f.Close()); err != nil {
 			return nil, err
 		}
@@ -94,6 +98,10 @@ func readTar(path string) (map[string][]byte, error) {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
 	files := map[string][]byte{}
 	for r := tar.NewReader(f); ; {
 		h, err := r.Next()
@@ -106,13 +114,14 @@ func readTar(path string) (map[string][]byte, error) {
 		if h.Typeflag != tar.TypeReg || !filepath.IsLocal(h.Name) || filepath.Base(h.Name) != h.Name {
 			return nil, &CheckError{CheckSizes, fmt.Errorf("tar entry %q: only regular files at the top are allowed", h.Name)}
 		}
-		if err := addFile(files, h.Name, r); err != nil {
+		if err := addFile(files, h.Name, r, min(h.Size, info.Size())); err != nil {
 			return nil, err
 		}
 	}
 }
 
-func addFile(files map[string][]byte, name string, r io.Reader) error {
+// addFile reads a file that says to have so many bytes, which is believed only as far as memory is made ready for it.
+func addFile(files map[string][]byte, name string, r io.Reader, size int64) error {
 	limit, ok := maxBytes[name]
 	if !ok {
 		return &CheckError{CheckSizes, fmt.Errorf("%s is not a file of a bundle", name)}
@@ -120,13 +129,16 @@ func addFile(files map[string][]byte, name string, r io.Reader) error {
 	if _, ok := files[name]; ok {
 		return &CheckError{CheckSizes, fmt.Errorf("%s is there twice", name)}
 	}
-	data, err := io.ReadAll(io.LimitReader(r, limit+1))
-	if err != nil {
-		return fmt.Errorf("read %s: %w", name, err)
-	}
-	if int64(len(data)) > limit {
+	if size > limit {
 		return &CheckError{CheckSizes, fmt.Errorf("%s is larger than %d bytes", name, limit)}
 	}
-	files[name] = data
+	data := bytes.NewBuffer(make([]byte, 0, max(0, size)+bytes.MinRead)) // so much that the end is found without growing
+	if _, err := data.ReadFrom(io.LimitReader(r, limit+1)); err != nil {
+		return fmt.Errorf("read %s: %w", name, err)
+	}
+	if int64(data.Len()) > limit {
+		return &CheckError{CheckSizes, fmt.Errorf("%s is larger than %d bytes", name, limit)}
+	}
+	files[name] = data.Bytes()
 	return nil
 }

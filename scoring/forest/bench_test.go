@@ -1,7 +1,9 @@
 package forest_test
 
 import (
+	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/trendbuy/riskscorer/scoring/forest"
@@ -37,6 +39,27 @@ func balanced(tb testing.TB, trees, depth, features, n int) (f *forest.Forest, r
 		rows = append(rows, r.Float64())
 	}
 	return f, rows
+}
+
+// widened returns a forest with the trees of f in LightGBM's arithmetic; a leaf in four has bits beyond float32.
+func widened(tb testing.TB, f *forest.Forest) *forest.Forest {
+	tb.Helper()
+	d := *f
+	d.Wide, d.LessEqual, d.Trees = true, true, slices.Clone(f.Trees)
+	for i := range d.Trees {
+		nodes := slices.Clone(d.Trees[i].Nodes)
+		for k := range nodes {
+			if n := &nodes[k]; n.Left == 0 && k%4 == 0 {
+				n.Leaf = math.Nextafter(n.Leaf, 1)
+			}
+		}
+		d.Trees[i].Nodes = nodes
+	}
+	made, err := forest.New(d)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return made
 }
 
 // The forest has the size of the demo model: 300 trees of depth 6 on 8 features. Batches are of 64 rows.

@@ -25,39 +25,42 @@ const blockDepth = 6
 // A columnID numbers the columns of a quantised row: one byte where 256 suffice.
 type columnID interface{ uint8 | uint16 }
 
+// A number is what leaves and their sums are of: float64 in a wide forest.
+type number interface{ float32 | float64 }
+
 // A treeBlock is a tree of depth <= blockDepth. It is of one depth for all of its forest's blocks, and
 // what is beyond 1<<depth in its arrays is unused: dummy splits and zeros.
-type treeBlock[ID columnID] struct {
+type treeBlock[ID columnID, V number] struct {
 	column    [1 << blockDepth]ID
 	threshold [1 << blockDepth]uint8
-	leaf      [1 << blockDepth]float32
+	leaf      [1 << blockDepth]V
 }
 
 // newTreeBlock returns t as a block of the given depth, which is at least that of t.
-func newTreeBlock[ID columnID](tests *nodeTests, t *Tree, depth int) treeBlock[ID] {
-	var b treeBlock[ID]
+func newTreeBlock[ID columnID, V number](tests *nodeTests, t *Tree, depth int) treeBlock[ID, V] {
+	var b treeBlock[ID, V]
 	for i := range b.threshold {
 		b.threshold[i] = neverRight
 	}
-	slots[ID]{b.column[:], b.threshold[:], b.leaf[:]}.place(tests, t, 0, 1, 0, depth)
+	slots[ID, V]{b.column[:], b.threshold[:], b.leaf[:]}.place(tests, t, 0, 1, 0, depth)
 	return b
 }
 
 // slots are the arrays of one complete tree.
-type slots[ID columnID] struct {
+type slots[ID columnID, V number] struct {
 	column    []ID
 	threshold []uint8
-	leaf      []float32
+	leaf      []V
 }
 
 // place puts a node at the given level of a complete tree of the given depth, and what is below it. Where
 // it puts no split, the threshold is neverRight already.
-func (b slots[ID]) place(tests *nodeTests, t *Tree, node int32, slot, level, depth int) {
+func (b slots[ID, V]) place(tests *nodeTests, t *Tree, node int32, slot, level, depth int) {
 	n := &t.Nodes[node]
 	if n.Left == 0 {
 		first := slot<<(depth-level) - 1<<depth
 		for i := range 1 << (depth - level) {
-			b.leaf[first+i] = float32(n.Leaf)
+			b.leaf[first+i] = V(n.Leaf)
 		}
 		return
 	}
@@ -80,4 +83,13 @@ func (t *Tree) depth() int {
 		level[n.Left], level[n.Right] = level[i]+1, level[i]+1
 	}
 	return deepest
+}
+
+// numbers returns what a forest holds in its own precision.
+func numbers[V number](wide []float64) []V {
+	out := make([]V, len(wide))
+	for i, x := range wide {
+		out[i] = V(x)
+	}
+	return out
 }

@@ -2,7 +2,10 @@
 
 package forest
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
 
 // A block of rows is quantised into columns: 64 bytes, one a row. Comparing a column with a threshold
 // gives the outcomes of 64 rows at one split as a mask. Taking masks of the same split in 8 trees
@@ -15,13 +18,16 @@ const (
 	maskWords = (1<<blockDepth + blockDepth) * treesPerStep
 )
 
-// A vectorTree is a block laid out for 64 rows at a time.
-type vectorTree struct {
-	// tests are those of a treeBlock's slots.
-	tests [1 << blockDepth]vectorTest
-	// leaves are the values' bytes: the lowest byte of each leaf, then the next.
-	leaves [4][1 << blockDepth]uint8
+// vectorTrees score blocks of rows. They are padded to a multiple of treesPerStep.
+type vectorTrees[V number] struct {
+	tests []vectorTests
+	// leaves has of each tree the lowest bytes of its values, then the next.
+	leaves []uint8
+	add    func(sums *V, columns *byte, masks *uint64, tests *vectorTests, leaves *byte, n int)
 }
+
+// vectorTests are those of a treeBlock's slots.
+type vectorTests [1 << blockDepth]vectorTest
 
 // A vectorTest is where its column begins, and the threshold four times. In slot 0, which has no
 // test, offset is where the sums of the tree's group begin.
@@ -30,38 +36,30 @@ type vectorTest struct {
 	threshold [4]uint8
 }
 
-// vectorTrees score blocks of rows. They are padded to a multiple of treesPerStep.
-type vectorTrees []vectorTree
-
-func newVectorTrees(f *Forest, tests *nodeTests) vectorTrees {
-	trees := make(vectorTrees, (len(f.Trees)+treesPerStep-1)/treesPerStep*treesPerStep)
-	for i := range trees {
+func newVectorTrees[V number](f *Forest, tests *nodeTests) vectorTrees[V] {
+	n, size := (len(f.Trees)+treesPerStep-1)/treesPerStep*treesPerStep, int(unsafe.Sizeof(V(0)))
+	v := vectorTrees[V]{tests: make([]vectorTests, n), leaves: make([]uint8, n*size<<blockDepth)}
+	v.add = ofType[func(*V, *byte, *uint64, *vectorTests, *byte, int)](addTreesAVX512, addTreesF64AVX512)
+	for i := range v.tests {
 		// A tree that pads the last step adds -0, which changes no sum.
-		group, b := 0, treeBlock[uint16]{}
+		group, b := 0, treeBlock[uint16, V]{}
 		if i < len(f.Trees) {
-			group, b = f.Trees[i].Group, newTreeBlock[uint16](tests, &f.Trees[i], blockDepth)
+			group, b = f.Trees[i].Group, newTreeBlock[uint16, V](tests, &f.Trees[i], blockDepth)
 		} else {
 			for k := range b.leaf {
-				b.leaf[k] = float32(math.Copysign(0, -1))
+				b.leaf[k] = V(math.Copysign(0, -1))
 			}
 		}
-		t := &trees[i]
-		for k := range t.tests {
-			t.tests[k] = vectorTest{uint32(b.column[k]) * blockRows, four(b.threshold[k])}
+		t := &v.tests[i]
+		for k := range t {
+			t[k] = vectorTest{uint32(b.column[k]) * blockRows, four(b.threshold[k])}
 		}
-		t.tests[0].offset = uint32(group * blockRows * 4)
+		t[0].offset = uint32(group * blockRows * size)
 		for k, leaf := range b.leaf {
-			setLeaf(&t.leaves, k, leaf)
+			setLeaf(v.leaves[i*size<<blockDepth:], 1<<blockDepth, k, leaf)
 		}
 	}
-	return trees
-}
-
-// setLeaf writes the bytes of a leaf's value.
-func setLeaf(leaves *[4][1 << blockDepth]uint8, i int, value float32) {
-	for j := range leaves {
-		leaves[j][i] = uint8(math.Float32bits(value) >> (8 * j))
-	}
+	return v
 }
 
 func four(b uint8) [4]uint8 { return [4]uint8{b, b, b, b} }
@@ -69,31 +67,41 @@ func four(b uint8) [4]uint8 { return [4]uint8{b, b, b, b} }
 // addTreesAVX512 adds the leaves of n trees, a multiple of treesPerStep, to the sums of 64 rows.
 //
 //go:noescape
-func addTreesAVX512(sums *float32, columns *byte, masks *uint64, trees *vectorTree, n int)
+func addTreesAVX512(sums *float32, columns *byte, masks *uint64, tests *vectorTests, leaves *byte, n int)
 
-func (v vectorTrees) addBlock(s *vectorScratch) {
-	for first := 0; first < len(v); first += treesPerCall {
-		n := min(treesPerCall, len(v)-first)
-		addTreesAVX512(&s.sums[0], &s.columns[0], &s.masks[0], &v[first], n)
+//go:noescape
+func addTreesF64AVX512(sums *float64, columns *byte, masks *uint64, tests *vectorTests, leaves *byte, n int)
+
+func (v vectorTrees[V]) addBlock(s *vectorScratch[V]) {
+	size := int(unsafe.Sizeof(V(0))) << blockDepth
+	for first := 0; first < len(v.tests); first += treesPerCall {
+		n := min(treesPerCall, len(v.tests)-first)
+		v.add(&s.sums[0], &s.columns[0], &s.masks[0], &v.tests[first], &v.leaves[first*size], n)
 	}
 }
 
 // permutedBlocks score single rows: a row in registers is permuted into the order of a block's slots, and
 // one comparison gives its outcomes.
-type permutedBlocks struct {
-	blocks []treeBlock[uint8]
-	// wide says that a row has more than halfPermuted columns.
-	wide bool
+type permutedBlocks[V number] struct {
+	blocks []treeBlock[uint8, V]
+	add    func(leaves *V, blocks *treeBlock[uint8, V], n int, row *byte, sum V) V
 }
 
-func (p permutedBlocks) addRow(s *vectorScratch, sum float32) float32 {
+// newPermutedBlocks returns f's trees for rows of halfPermuted columns or, if long, of maxPermuted.
+func newPermutedBlocks[V number](f *Forest, tests *nodeTests, long bool) permutedBlocks[V] {
+	p := permutedBlocks[V]{blocks: newBlockForest[uint8, V](tests, f.Trees, blockDepth).blocks}
+	if long {
+		p.add = ofType[func(*V, *treeBlock[uint8, V], int, *byte, V) V](addLongRowAVX512, addLongRowF64AVX512)
+	} else {
+		p.add = ofType[func(*V, *treeBlock[uint8, V], int, *byte, V) V](addRowAVX512, addRowF64AVX512)
+	}
+	return p
+}
+
+func (p permutedBlocks[V]) addRow(s *vectorScratch[V], sum V) V {
 	for first := 0; first < len(p.blocks); first += treesPerCall {
 		n := min(treesPerCall, len(p.blocks)-first)
-		if p.wide {
-			sum = addWideRowAVX512(&s.leaves[first], &p.blocks[first], n, &s.columns[0], sum)
-		} else {
-			sum = addRowAVX512(&s.leaves[first], &p.blocks[first], n, &s.columns[0], sum)
-		}
+		sum = p.add(&s.leaves[first], &p.blocks[first], n, &s.columns[0], sum)
 	}
 	return sum
 }
@@ -102,9 +110,15 @@ func (p permutedBlocks) addRow(s *vectorScratch, sum float32) float32 {
 // each of them.
 //
 //go:noescape
-func addRowAVX512(leaves *float32, blocks *treeBlock[uint8], n int, row *byte, sum float32) float32
+func addRowAVX512(leaves *float32, blocks *treeBlock[uint8, float32], n int, row *byte, sum float32) float32
 
-// addWideRowAVX512 is addRowAVX512 for a row of maxPermuted bytes.
+//go:noescape
+func addRowF64AVX512(leaves *float64, blocks *treeBlock[uint8, float64], n int, row *byte, sum float64) float64
+
+// addLongRowAVX512 is addRowAVX512 for a row of maxPermuted bytes.
 //
 //go:noescape
-func addWideRowAVX512(leaves *float32, blocks *treeBlock[uint8], n int, row *byte, sum float32) float32
+func addLongRowAVX512(leaves *float32, blocks *treeBlock[uint8, float32], n int, row *byte, sum float32) float32
+
+//go:noescape
+func addLongRowF64AVX512(leaves *float64, blocks *treeBlock[uint8, float64], n int, row *byte, sum float64) float64

@@ -6,8 +6,13 @@
 // methods are safe for concurrent use.
 package forest
 
+import (
+	"fmt"
+	"sync"
+)
+
 // EngineID names the arithmetic of this package. It changes whenever any output bit does.
-const EngineID = "forest/2"
+const EngineID = "forest/3"
 
 // Forest is a tree ensemble in the form that every loader produces. A literal is only a description:
 // [New] checks it and makes the Forest that explains.
@@ -40,7 +45,9 @@ type Forest struct {
 	Trees []Tree
 
 	explainer *explainer // nil where the trees have no covers
-	program   *program   // nil where the reference walk scores
+	program   program    // nil where the reference walk scores
+	// scalar says that quadrature is to be in Go, whatever the CPU has.
+	scalar bool
 }
 
 // Tree is one regression tree, its nodes in an array with the root at 0 and every child after its parent.
@@ -95,19 +102,35 @@ const (
 
 // New returns a forest ready to score and explain, or says which invariant f breaks. It takes
 // ownership of the slices in f.
-func New(f Forest) (*Forest, error) {
-	f.explainer, f.program = nil, nil
+func New(f Forest) (*Forest, error) { return NewWith(f, Options{}) }
+
+// NewWith is [New] within the bounds of the options. Beyond them, the error is a *[MemoryError]; where f breaks an
+// invariant, it is an *[InvalidError].
+func NewWith(f Forest, o Options) (*Forest, error) {
+	f.explainer, f.program, f.scalar = nil, nil, false
 	if err := f.Validate(); err != nil {
 		return nil, err
 	}
-	if f.hasCovers() && !f.hasLinearLeaves() {
-		e, err := newExplainer(&f)
-		if err != nil {
-			return nil, err
-		}
-		f.explainer = e
+	if err := o.check(f.Memory().Peak()); err != nil {
+		return nil, fmt.Errorf("forest: %w", err)
 	}
-	f.program = fastest(&f)
+	tests, unfit := newNodeTests(&f)
+	if unfit != nil {
+		tests = nil // rows are not quantised: the forest is walked
+	}
+	var p program
+	var compiling sync.WaitGroup
+	compiling.Go(func() { p = fastest(&f, tests) }) // a large model takes a second for each of the two
+	var e *explainer
+	var err error
+	if f.hasCovers() && !f.hasLinearLeaves() {
+		e, err = newExplainer(&f, tests, o.Progress)
+	}
+	compiling.Wait()
+	if err != nil {
+		return nil, err
+	}
+	f.program, f.explainer = p, e
 	return &f, nil
 }
 

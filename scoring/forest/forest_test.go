@@ -3,7 +3,6 @@ package forest_test
 import (
 	"math"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 
@@ -104,20 +103,12 @@ func checkContributions(t *rapid.T, f *forest.Forest, rows []float64, tolerance 
 	}
 }
 
-func byQuadrature(t *rapid.T, f *forest.Forest) *forest.Forest {
-	q, err := forest.Quadrature(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return q
-}
-
 func TestContributionsAreShapleyValues(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		f := drawForest(t, 7, 10, false)
 		rows := drawRows(t, f)
 		checkContributions(t, f, rows, 1e-12, shapleyByDefinition)
-		checkContributions(t, byQuadrature(t, f), rows, 1e-12, shapleyByDefinition)
+		checkContributions(t, forest.Quadrature(f), rows, 1e-12, shapleyByDefinition)
 	})
 }
 
@@ -128,7 +119,7 @@ func TestContributionsAreThoseOfTreeSHAP(t *testing.T) {
 		f := drawForest(t, 24, 20, false)
 		rows := drawRows(t, f)
 		checkContributions(t, f, rows, 1e-7, shapleyByRecursion)
-		checkContributions(t, byQuadrature(t, f), rows, 1e-7, shapleyByRecursion)
+		checkContributions(t, forest.Quadrature(f), rows, 1e-7, shapleyByRecursion)
 	})
 }
 
@@ -298,29 +289,4 @@ func TestConcurrentUse(t *testing.T) {
 		})
 	}
 	wg.Wait()
-}
-
-func TestWrongShapesPanic(t *testing.T) {
-	f := stump()
-	made, err := forest.New(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	calls := map[string]func(){
-		"margins rows":      func() { made.MarginsTo(make([]float64, 1), make([]float64, 3)) },
-		"margins dst":       func() { made.MarginsTo(make([]float64, 2), make([]float64, 2)) },
-		"predictions dst":   func() { made.PredictionsTo(make([]float64, 2), make([]float64, 1)) },
-		"contributions dst": func() { made.ContributionsTo(make([]float64, 2), make([]float64, 2)) },
-		"no covers":         func() { f.ContributionsTo(make([]float64, 3), make([]float64, 2)) },
-	}
-	for name, call := range calls {
-		t.Run(name, func(t *testing.T) {
-			defer func() {
-				if text, ok := recover().(string); !ok || !strings.HasPrefix(text, "forest: ") {
-					t.Errorf("panic %q, want one of the package's", text)
-				}
-			}()
-			call()
-		})
-	}
 }

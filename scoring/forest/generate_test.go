@@ -22,18 +22,10 @@ func missings(f *forest.Forest) []forest.Missing {
 
 // drawForest generates a forest of every shape the loaders can make; with linear leaves it does not explain.
 func drawForest(t *rapid.T, maxFeatures, maxDepth int, linear bool) *forest.Forest {
-	return growForest(t, forest.Forest{
+	f := forest.Forest{
 		Wide:      linear || rapid.Bool().Draw(t, "wide"),
 		LessEqual: rapid.Bool().Draw(t, "less or equal"),
-	}, maxFeatures, maxDepth, linear)
-}
-
-// drawPlainForest generates a forest of every shape that kernels and pattern tables are made for.
-func drawPlainForest(t *rapid.T, maxFeatures, maxDepth int) *forest.Forest {
-	return growForest(t, forest.Forest{}, maxFeatures, maxDepth, false)
-}
-
-func growForest(t *rapid.T, f forest.Forest, maxFeatures, maxDepth int, linear bool) *forest.Forest {
+	}
 	f.NumFeature = rapid.IntRange(1, maxFeatures).Draw(t, "features")
 	f.NumGroup = rapid.IntRange(1, 3).Draw(t, "groups")
 	f.Link = forest.Identity

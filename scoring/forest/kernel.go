@@ -1,14 +1,13 @@
 package forest
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"unsafe"
 )
 
-// Kernel names a way to compute margins. All give the same bits.
+// Kernel names a way to compute margins and contributions. All give the same bits.
 type Kernel string
 
 // The kernels.
@@ -31,138 +30,143 @@ func Kernels() []Kernel {
 
 // WithKernel returns a forest that differs from f in its kernel only, for comparisons; [New] has chosen
 // the fastest one already, which "" stands for. It fails for an unknown kernel, one that this CPU has not,
-// and a forest that takes too many columns to quantise rows for. KernelAVX512 walks the trees that are too
-// large for its registers as KernelGo does. The two forests share what does not depend on the kernel.
+// and a forest whose rows cannot be quantised: one that takes too many columns, or has linear leaves.
+// KernelAVX512 walks the trees that are too large for its registers as KernelGo does, and KernelReference and
+// KernelGo compute contributions in Go, too. The two forests share what does not depend on the kernel.
 func (f *Forest) WithKernel(k Kernel) (*Forest, error) {
 	g := *f
-	var err error
+	g.program, g.scalar = nil, k != "" && k != KernelAVX512
 	switch k {
-	case "":
-		g.program = fastest(f)
 	case KernelReference:
-		g.program = nil
-	case KernelGo:
-		g.program, err = compile(f, false)
-	case KernelAVX512:
-		if !hasAVX512() {
-			return nil, fmt.Errorf("forest: kernel %q: this CPU or build has no AVX-512 with VBMI", k)
-		}
-		g.program, err = compile(f, true)
+		return &g, nil
+	case "", KernelGo, KernelAVX512:
 	default:
 		return nil, fmt.Errorf("forest: unknown kernel %q; there are %q, %q and %q", k, KernelReference, KernelGo, KernelAVX512)
+	}
+	if k == KernelAVX512 && !hasAVX512() {
+		return nil, fmt.Errorf("forest: kernel %q: this CPU or build has no AVX-512 with VBMI", k)
+	}
+	tests, err := newNodeTests(f)
+	if k == "" {
+		g.program = fastest(f, tests)
+		return &g, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("forest: kernel %q: %w", k, err)
 	}
+	g.program = compile(f, tests, k == KernelAVX512, false)
 	return &g, nil
 }
 
 // Kernel returns the kernel that computes f's margins.
 func (f *Forest) Kernel() Kernel {
-	switch {
-	case f.program == nil:
+	if f.program == nil {
 		return KernelReference
-	case f.program.vector == nil:
-		return KernelGo
 	}
-	return KernelAVX512
+	return f.program.kernel()
 }
 
-// A program is a forest compiled to quantised rows. It is immutable but for its pool.
-type program struct {
-	base     []float32 // the forest's
+// A program is a forest compiled to quantised rows.
+type program interface {
+	kernel() Kernel
+	// batches reports whether blocks of rows are scored as vectors, which pays for any forest.
+	batches() bool
+	marginsTo(f *Forest, dst, rows []float64)
+}
+
+// A compiled forest is a program that adds leaves of V. It is immutable but for its pool.
+type compiled[V number] struct {
+	base     []V // the forest's
 	columns  *columns
-	segments []segment
+	segments []segment[V]
 	// vector, if it is not nil, does in place of columns and segments what it can; there are no segments if
 	// that is all.
-	vector *vectorProgram
+	vector *vectorProgram[V]
 	// walk says that the reference walk scores what vector leaves.
 	walk    bool
-	scratch sync.Pool // of *scratch
+	scratch sync.Pool // of *scratch[V]
 }
 
 // A segment is a run of consecutive trees of one layout, whose leaves it adds in tree order.
-type segment interface {
+type segment[V number] interface {
 	// addOne adds the leaves of the first row of s.rows to s.sums.
-	addOne(s *scratch)
+	addOne(s *scratch[V])
 	// addBlock adds the leaves of the first n rows. It may go through up to narrowInterleave-1 rows more.
-	addBlock(s *scratch, n int)
+	addBlock(s *scratch[V], n int)
 }
 
 // scratch is the memory of one call.
-type scratch struct {
+type scratch[V number] struct {
 	stride, groups int
 	// rows holds blockRows quantised rows; it starts at a multiple of 64 bytes.
 	rows []byte
 	// ranks is what vectorProgram.quantiseRow keeps; it starts like rows.
 	ranks []uint16
 	// sums holds the margins of each row.
-	sums []float32
+	sums []V
 }
 
 // minRun is the fewest consecutive shallow trees that are worth a segment between deep ones.
 const minRun = 8
 
-// fastest returns the best program for f on this CPU, or nil if the reference walk is best.
-func fastest(f *Forest) *program {
-	p, err := compile(f, hasAVX512())
-	if err != nil {
+// fastest returns the best program for f on this CPU, or nil if the reference walk is best, as it is where
+// rows cannot be quantised and tests are nil.
+func fastest(f *Forest, tests *nodeTests) program {
+	if tests == nil {
 		return nil
 	}
-	p.walk = !p.pays(f)
-	if p.walk && !p.batches() {
+	walk := !pays(f, tests.columns)
+	p := compile(f, tests, hasAVX512(), walk)
+	if walk && !p.batches() {
 		return nil
 	}
 	return p
 }
 
-// batches reports whether blocks of rows are scored as vectors, which pays for any forest.
-func (p *program) batches() bool { return p.vector != nil && p.vector.batches() }
+func compile(f *Forest, tests *nodeTests, vector, walk bool) program {
+	if f.Wide {
+		return newCompiled[float64](f, tests, vector, walk)
+	}
+	return newCompiled[float32](f, tests, vector, walk)
+}
 
-// compile returns f's program, or says why there is none.
-func compile(f *Forest, vector bool) (*program, error) {
-	if !f.plain() {
-		return nil, errors.New("it is for forests whose splits are all XGBoost's")
-	}
-	c, tests, err := newColumns(f)
-	if err != nil {
-		return nil, err
-	}
-	p := &program{base: narrow(f.Base), columns: c}
+func newCompiled[V number](f *Forest, tests *nodeTests, vector, walk bool) *compiled[V] {
+	c := tests.columns
+	p := &compiled[V]{base: numbers[V](f.Base), columns: c, walk: walk}
 	if vector {
-		p.vector = newVectorProgram(f, c, tests)
+		p.vector = newVectorProgram[V](f, tests)
 	}
 	switch {
 	case p.vector != nil && p.vector.complete():
 	case c.count <= 1<<8:
-		p.segments = newSegments[uint8](f, tests)
+		p.segments = newSegments[uint8, V](f, tests)
 	default:
-		p.segments = newSegments[uint16](f, tests)
+		p.segments = newSegments[uint16, V](f, tests)
 	}
 	stride, groups, ranks := c.stride, f.NumGroup, len(c.ranked)+strideUnit
 	p.scratch.New = func() any {
-		return &scratch{
+		return &scratch[V]{
 			stride: stride, groups: groups,
 			rows:  alignedSlice[byte](blockRows * stride),
 			ranks: alignedSlice[uint16](ranks),
-			sums:  make([]float32, blockRows*groups),
+			sums:  make([]V, blockRows*groups),
 		}
 	}
-	return p, nil
+	return p
 }
 
 // pays reports whether quantising a row costs less than the reference walk loses: a comparison there
 // is a branch that is often mispredicted, which costs about as much as a feature's whole search.
-func (p *program) pays(f *Forest) bool {
+func pays(f *Forest, c *columns) bool {
 	splits := 0
 	for i := range f.Trees {
 		splits += f.Trees[i].depth()
 	}
-	return splits > len(p.columns.ranked)+p.columns.count/8
+	return splits > len(c.ranked)+c.count/8
 }
 
 // newSegments cuts f's trees into runs of one layout.
-func newSegments[ID columnID](f *Forest, tests *nodeTests) (segments []segment) {
+func newSegments[ID columnID, V number](f *Forest, tests *nodeTests) (segments []segment[V]) {
 	depth := make([]int, len(f.Trees))
 	shallow := 0 // the depth of the deepest tree that fits a block
 	for i := range f.Trees {
@@ -181,7 +185,7 @@ func newSegments[ID columnID](f *Forest, tests *nodeTests) (segments []segment) 
 	for first := 0; first < len(f.Trees); {
 		last := run(first, true)
 		if last-first >= minRun || last-first == len(f.Trees) {
-			segments = append(segments, newBlockForest[ID](tests, f.Trees[first:last], shallow))
+			segments = append(segments, newBlockForest[ID, V](tests, f.Trees[first:last], shallow))
 			first = last
 			continue
 		}
@@ -194,16 +198,25 @@ func newSegments[ID columnID](f *Forest, tests *nodeTests) (segments []segment) 
 			last = end
 		}
 		if tall {
-			segments = append(segments, newTallForest[ID](tests, f.Trees[first:last], slices.Max(depth)))
+			segments = append(segments, newTallForest[ID, V](tests, f.Trees[first:last], slices.Max(depth)))
 		} else {
-			segments = append(segments, newNodeForest(tests, f.Trees[first:last]))
+			segments = append(segments, newNodeForest[V](tests, f.Trees[first:last]))
 		}
 		first = last
 	}
 	return segments
 }
 
-func (p *program) marginsTo(f *Forest, dst, rows []float64) {
+func (p *compiled[V]) kernel() Kernel {
+	if p.vector == nil {
+		return KernelGo
+	}
+	return KernelAVX512
+}
+
+func (p *compiled[V]) batches() bool { return p.vector != nil && p.vector.batches() }
+
+func (p *compiled[V]) marginsTo(f *Forest, dst, rows []float64) {
 	n, first := len(rows)/f.NumFeature, 0
 	if p.vector != nil {
 		if first = p.vector.marginsTo(f, dst, rows); first == n {
@@ -214,7 +227,7 @@ func (p *program) marginsTo(f *Forest, dst, rows []float64) {
 		f.referenceMargins(dst[first*f.NumGroup:], rows[first*f.NumFeature:])
 		return
 	}
-	s := p.scratch.Get().(*scratch)
+	s := p.scratch.Get().(*scratch[V])
 	defer p.scratch.Put(s)
 	for first < n {
 		// Fewer rows than a batch interleaves are faster one by one.
@@ -230,7 +243,7 @@ func (p *program) marginsTo(f *Forest, dst, rows []float64) {
 	}
 }
 
-func (p *program) addRows(f *Forest, s *scratch, rows []float64, count int) {
+func (p *compiled[V]) addRows(f *Forest, s *scratch[V], rows []float64, count int) {
 	for r := range count {
 		copy(s.sums[r*f.NumGroup:], p.base)
 		to, row := s.rows[r*s.stride:(r+1)*s.stride], rows[r*f.NumFeature:(r+1)*f.NumFeature]
@@ -250,7 +263,7 @@ func (p *program) addRows(f *Forest, s *scratch, rows []float64, count int) {
 }
 
 // alignedSlice returns n values, the first at a multiple of strideUnit bytes.
-func alignedSlice[T byte | uint16 | uint64 | float32](n int) []T {
+func alignedSlice[T byte | uint16 | uint64 | number](n int) []T {
 	var one T
 	size := int(unsafe.Sizeof(one))
 	all := make([]T, n+strideUnit/size)

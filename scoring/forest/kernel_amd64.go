@@ -4,6 +4,7 @@ package forest
 
 import (
 	"sync"
+	"unsafe"
 
 	"golang.org/x/sys/cpu"
 )
@@ -25,42 +26,43 @@ const (
 )
 
 // A vectorProgram scores blocks of 64 rows, or single rows, by AVX-512.
-type vectorProgram struct {
-	base      []float32 // the forest's
+type vectorProgram[V number] struct {
+	base      []V // the forest's
 	quantiser vectorQuantiser
 	// batch and single are nil where the trees are too large for them, and single where columns are too many.
-	batch  vectorBatch
-	single vectorSingle
+	batch  vectorBatch[V]
+	single vectorSingle[V]
 	// groups has the group of each tree, or is nil if all are 0.
 	groups  []int32
-	scratch sync.Pool // of *vectorScratch
+	scratch sync.Pool // of *vectorScratch[V]
 }
 
 // A vectorBatch adds the leaves of 64 rows to their sums, from their columns.
-type vectorBatch interface{ addBlock(s *vectorScratch) }
+type vectorBatch[V number] interface{ addBlock(s *vectorScratch[V]) }
 
 // A vectorSingle writes the leaves of a single row, and returns sum plus each of them in tree order.
-type vectorSingle interface {
-	addRow(s *vectorScratch, sum float32) float32
+type vectorSingle[V number] interface {
+	addRow(s *vectorScratch[V], sum V) V
 }
 
 // vectorScratch is the memory of one call. All parts begin at multiples of 64 bytes.
-type vectorScratch struct {
-	ranks   []uint16  // per ranked feature, of 64 rows; of a single row, side by side
-	columns []byte    // per column, of 64 rows; also a single row's bytes
-	masks   []uint64  // what the functions in assembly keep
-	sums    []float32 // per group, of 64 rows in the order of sumIndex; of a single row, per group
-	leaves  []float32 // of a single row, per tree and one that pads
+type vectorScratch[V number] struct {
+	ranks   []uint16 // per ranked feature, of 64 rows; of a single row, side by side
+	columns []byte   // per column, of 64 rows; also a single row's bytes
+	masks   []uint64 // what the functions in assembly keep
+	sums    []V      // per group, of 64 rows in the order of sumIndex; of a single row, per group
+	leaves  []V      // of a single row, per tree and one that pads
 }
 
 // newVectorProgram returns f's program, or nil if a feature has too many thresholds to hold a rank in 16 bits.
-func newVectorProgram(f *Forest, c *columns, tests *nodeTests) *vectorProgram {
+func newVectorProgram[V number](f *Forest, tests *nodeTests) *vectorProgram[V] {
+	c := tests.columns
 	for i := range c.ranked {
 		if c.ranked[i].thresholds.count >= missingRank {
 			return nil
 		}
 	}
-	p := &vectorProgram{base: narrow(f.Base), quantiser: newVectorQuantiser(c)}
+	p := &vectorProgram[V]{base: numbers[V](f.Base), quantiser: newVectorQuantiser(c)}
 	deepest, splits := 0, 0
 	depth := make([]int, len(f.Trees))
 	for i := range f.Trees {
@@ -74,39 +76,39 @@ func newVectorProgram(f *Forest, c *columns, tests *nodeTests) *vectorProgram {
 	}
 	switch mean := splits / max(1, len(f.Trees)); {
 	case deepest <= blockDepth && mean > leafwiseSplits:
-		p.batch = newVectorTrees(f, tests)
+		p.batch = newVectorTrees[V](f, tests)
 	case mean <= streamedSplits || !fitsTall(f, depth):
-		p.batch = newLeafwiseForest(f, tests)
+		p.batch = newLeafwiseForest[V](f, tests)
 	}
 	switch {
 	case c.count > maxPermuted:
 	case deepest <= blockDepth:
-		p.single = permutedBlocks{newBlockForest[uint8](tests, f.Trees, blockDepth).blocks, c.count > halfPermuted}
+		p.single = newPermutedBlocks[V](f, tests, c.count > halfPermuted)
 	default:
-		p.single = newMatchedForest(f, tests, c.count > halfPermuted)
+		p.single = newMatchedForest[V](f, tests, c.count > halfPermuted)
 	}
 	groups, trees, ranks, count := f.NumGroup, len(f.Trees), len(c.ranked), c.count
 	p.scratch.New = func() any {
-		return &vectorScratch{
+		return &vectorScratch[V]{
 			ranks:   alignedSlice[uint16](max(1, ranks) * blockRows),
 			columns: alignedSlice[byte](max(4, count) * blockRows),
 			masks:   alignedSlice[uint64](maskWords),
-			sums:    alignedSlice[float32](groups * blockRows),
-			leaves:  alignedSlice[float32](trees + 1),
+			sums:    alignedSlice[V](groups * blockRows),
+			leaves:  alignedSlice[V](trees + 1),
 		}
 	}
 	return p
 }
 
 // complete reports whether marginsTo scores any number of rows.
-func (p *vectorProgram) complete() bool { return p.batch != nil && p.single != nil }
+func (p *vectorProgram[V]) complete() bool { return p.batch != nil && p.single != nil }
 
 // batches reports whether marginsTo scores full blocks of rows.
-func (p *vectorProgram) batches() bool { return p.batch != nil }
+func (p *vectorProgram[V]) batches() bool { return p.batch != nil }
 
 // marginsTo scores the first rows, as many as it is made for, and returns how many those are.
-func (p *vectorProgram) marginsTo(f *Forest, dst, rows []float64) int {
-	s := p.scratch.Get().(*vectorScratch)
+func (p *vectorProgram[V]) marginsTo(f *Forest, dst, rows []float64) int {
+	s := p.scratch.Get().(*vectorScratch[V])
 	defer p.scratch.Put(s)
 	n := len(rows) / f.NumFeature
 	for first := 0; first < n; {
@@ -129,12 +131,12 @@ func (p *vectorProgram) marginsTo(f *Forest, dst, rows []float64) int {
 }
 
 // quantiseRow writes the bytes of one row to dst, a multiple of 64 bytes. See [vectorQuantiser.quantiseRow].
-func (p *vectorProgram) quantiseRow(dst []byte, ranks []uint16, row []float64) {
+func (p *vectorProgram[V]) quantiseRow(dst []byte, ranks []uint16, row []float64) {
 	p.quantiser.quantiseRow(dst, ranks, row)
 }
 
 // row scores one row.
-func (p *vectorProgram) row(f *Forest, s *vectorScratch, dst, row []float64) {
+func (p *vectorProgram[V]) row(f *Forest, s *vectorScratch[V], dst, row []float64) {
 	p.quantiser.quantiseRow(s.columns, s.ranks, row)
 	sum := p.single.addRow(s, p.base[0])
 	if f.NumGroup == 1 {
@@ -151,18 +153,23 @@ func (p *vectorProgram) row(f *Forest, s *vectorScratch, dst, row []float64) {
 }
 
 // block scores up to 64 rows.
-func (p *vectorProgram) block(f *Forest, s *vectorScratch, dst, rows []float64) {
-	p.quantiser.quantiseBlock(s, rows, f.NumFeature)
+func (p *vectorProgram[V]) block(f *Forest, s *vectorScratch[V], dst, rows []float64) {
+	p.quantiser.quantiseBlock(s.columns, s.ranks, rows, f.NumFeature)
 	for i := range s.sums {
 		s.sums[i] = p.base[i/blockRows]
 	}
 	p.batch.addBlock(s)
 	for i := range dst {
 		r, g := i/f.NumGroup, i%f.NumGroup
-		dst[i] = float64(s.sums[g*blockRows+sumIndex(r)])
+		dst[i] = float64(s.sums[g*blockRows+sumIndex[V](r)])
 	}
 }
 
 // sumIndex returns where the sum of a row is kept: unpacking bytes to float32 leaves rows that are four
-// apart side by side.
-func sumIndex(row int) int { return row>>2&3*16 + row>>4*4 + row&3 }
+// apart side by side, and to float64 rows that are two apart.
+func sumIndex[V number](row int) int {
+	if unsafe.Sizeof(V(0)) == 8 {
+		return row>>1&7*8 + row>>4*2 + row&1
+	}
+	return row>>2&3*16 + row>>4*4 + row&3
+}

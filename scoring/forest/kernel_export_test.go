@@ -2,9 +2,9 @@ package forest
 
 // NumColumns returns how many columns a quantised row of f has, for tests that need a certain number.
 func NumColumns(f *Forest) int {
-	c, _, err := newColumns(f)
+	tests, err := newNodeTests(f)
 	if err != nil {
 		return -1
 	}
-	return c.count
+	return tests.columns.count
 }

@@ -3,16 +3,16 @@
 package forest
 
 // A vectorProgram is not made in this build.
-type vectorProgram struct{}
+type vectorProgram[V number] struct{}
 
 func hasAVX512() bool { return false }
 
-func newVectorProgram(*Forest, *columns, *nodeTests) *vectorProgram { return nil }
+func newVectorProgram[V number](*Forest, *nodeTests) *vectorProgram[V] { return nil }
 
-func (*vectorProgram) complete() bool { return false }
+func (*vectorProgram[V]) complete() bool { return false }
 
-func (*vectorProgram) batches() bool { return false }
+func (*vectorProgram[V]) batches() bool { return false }
 
-func (*vectorProgram) marginsTo(*Forest, []float64, []float64) int { return 0 }
+func (*vectorProgram[V]) marginsTo(*Forest, []float64, []float64) int { return 0 }
 
-func (*vectorProgram) quantiseRow([]byte, []uint16, []float64) {}
+func (*vectorProgram[V]) quantiseRow([]byte, []uint16, []float64) {}

@@ -15,18 +15,18 @@ const interleave = 4
 const narrowInterleave = 8
 
 // A blockForest holds consecutive trees as blocks of one depth.
-type blockForest[ID columnID] struct {
+type blockForest[ID columnID, V number] struct {
 	depth  int
-	blocks []treeBlock[ID]
+	blocks []treeBlock[ID, V]
 	// groups has the group of each tree, or is nil if all are 0.
 	groups []int32
 }
 
-func newBlockForest[ID columnID](tests *nodeTests, trees []Tree, depth int) *blockForest[ID] {
-	f := &blockForest[ID]{depth: depth, blocks: make([]treeBlock[ID], len(trees))}
+func newBlockForest[ID columnID, V number](tests *nodeTests, trees []Tree, depth int) *blockForest[ID, V] {
+	f := &blockForest[ID, V]{depth: depth, blocks: make([]treeBlock[ID, V], len(trees))}
 	groups, several := make([]int32, len(trees)), false
 	for i := range trees {
-		f.blocks[i] = newTreeBlock[ID](tests, &trees[i], depth)
+		f.blocks[i] = newTreeBlock[ID, V](tests, &trees[i], depth)
 		groups[i] = int32(trees[i].Group)
 		several = several || trees[i].Group != 0
 	}
@@ -83,8 +83,8 @@ func descendNarrow[ID columnID](b, row unsafe.Pointer, depth int) (slot0, slot1,
 // descendBlocks returns the lowest slots that one row goes to in the four blocks from b on.
 //
 //go:noinline
-func descendBlocks[ID columnID](b, row unsafe.Pointer, depth int) (slot0, slot1, slot2, slot3 uintptr) {
-	size := unsafe.Sizeof(treeBlock[ID]{})
+func descendBlocks[ID columnID, V number](b, row unsafe.Pointer, depth int) (slot0, slot1, slot2, slot3 uintptr) {
+	size := unsafe.Sizeof(treeBlock[ID, V]{})
 	slot0, slot1, slot2, slot3 = 1, 1, 1, 1
 	for ; depth > 0; depth-- {
 		slot0 = step[ID](b, row, slot0)
@@ -96,19 +96,19 @@ func descendBlocks[ID columnID](b, row unsafe.Pointer, depth int) (slot0, slot1,
 }
 
 // leafAt returns the value of the leaf that slot, on the lowest level of lowest slots, stands for.
-func leafAt[ID columnID](b *treeBlock[ID], slot, lowest uintptr) float32 {
-	return *(*float32)(unsafe.Add(unsafe.Pointer(&b.leaf), (slot-lowest)*4))
+func leafAt[ID columnID, V number](b *treeBlock[ID, V], slot, lowest uintptr) V {
+	return *(*V)(unsafe.Add(unsafe.Pointer(&b.leaf), (slot-lowest)*unsafe.Sizeof(V(0))))
 }
 
 // addOne interleaves trees.
-func (f *blockForest[ID]) addOne(s *scratch) {
+func (f *blockForest[ID, V]) addOne(s *scratch[V]) {
 	row, lowest := unsafe.Pointer(unsafe.SliceData(s.rows)), uintptr(1)<<f.depth
 	i := 0
-	var leaves [interleave]float32
+	var leaves [interleave]V
 	sum := s.sums[0]
 	for ; i+interleave <= len(f.blocks); i += interleave {
-		b := (*[interleave]treeBlock[ID])(unsafe.Pointer(&f.blocks[i]))
-		slot0, slot1, slot2, slot3 := descendBlocks[ID](unsafe.Pointer(b), row, f.depth)
+		b := (*[interleave]treeBlock[ID, V])(unsafe.Pointer(&f.blocks[i]))
+		slot0, slot1, slot2, slot3 := descendBlocks[ID, V](unsafe.Pointer(b), row, f.depth)
 		leaves[0], leaves[1] = leafAt(&b[0], slot0, lowest), leafAt(&b[1], slot1, lowest)
 		leaves[2], leaves[3] = leafAt(&b[2], slot2, lowest), leafAt(&b[3], slot3, lowest)
 		if f.groups != nil {
@@ -134,7 +134,7 @@ func (f *blockForest[ID]) addOne(s *scratch) {
 	}
 }
 
-func (f *blockForest[ID]) group(tree int) int {
+func (f *blockForest[ID, V]) group(tree int) int {
 	if f.groups == nil {
 		return 0
 	}
@@ -142,7 +142,7 @@ func (f *blockForest[ID]) group(tree int) int {
 }
 
 // addBlock interleaves rows.
-func (f *blockForest[ID]) addBlock(s *scratch, n int) {
+func (f *blockForest[ID, V]) addBlock(s *scratch[V], n int) {
 	lowest := uintptr(1) << f.depth
 	for i := range f.blocks {
 		b, group := &f.blocks[i], f.group(i)
@@ -212,7 +212,7 @@ func descendNodes(nodes, row0, row1, row2, row3 unsafe.Pointer, at0, at1, at2, a
 }
 
 // addOne interleaves trees.
-func (f *nodeForest) addOne(s *scratch) {
+func (f *nodeForest[V]) addOne(s *scratch[V]) {
 	row, nodes := unsafe.Pointer(unsafe.SliceData(s.rows)), unsafe.Pointer(unsafe.SliceData(f.nodes))
 	i := 0
 	for ; i+interleave <= len(f.trees); i += interleave {
@@ -234,7 +234,7 @@ func (f *nodeForest) addOne(s *scratch) {
 }
 
 // addBlock interleaves rows.
-func (f *nodeForest) addBlock(s *scratch, n int) {
+func (f *nodeForest[V]) addBlock(s *scratch[V], n int) {
 	nodes := unsafe.Pointer(unsafe.SliceData(f.nodes))
 	for _, t := range f.trees {
 		root := uintptr(t.root)

@@ -20,7 +20,9 @@ type shape struct {
 	// sides says that splits of one feature differ in the side of a missing value; sets, that some splits
 	// are on categories; ragged, that trees have leaves above their depth and differ in depth.
 	sides, sets, ragged bool
-	seed                uint64
+	// wide says that the forest is LightGBM's; kinds, that its splits differ in what is missing.
+	wide, kinds bool
+	seed        uint64
 }
 
 // A grower makes the trees of a shape.
@@ -29,29 +31,43 @@ type grower struct {
 	*rand.Rand
 	// pools are the thresholds of each feature, and next is how many splits there have been: they take
 	// features and thresholds in turn, so that all are used as early as can be.
-	pools [][]float32
+	pools [][]float64
 	next  int
 }
 
 // extremes are thresholds at which floats behave in ways of their own.
-var extremes = []float32{
-	0, float32(math.Inf(-1)), float32(math.Inf(1)), 1e-45, -1e-45, math.MaxFloat32, -math.MaxFloat32, 1e-38, -1e-38,
+var extremes = []float64{
+	0, math.Inf(-1), math.Inf(1), math.SmallestNonzeroFloat32, -math.SmallestNonzeroFloat32, math.MaxFloat32, -math.MaxFloat32, 0x1.8p-127, -0x1.8p-127,
+}
+
+// wideExtremes are those of float64, and of what LightGBM takes for zero.
+var wideExtremes = []float64{
+	0, forest.ZeroBound, -forest.ZeroBound, math.Inf(-1), math.Inf(1), math.Nextafter(forest.ZeroBound, 1), math.Nextafter(-forest.ZeroBound, -1),
+	math.SmallestNonzeroFloat64, -math.SmallestNonzeroFloat64, math.MaxFloat64, -math.MaxFloat64, 1e-35, -1e-36,
 }
 
 func (s shape) forest(tb rapid.TB) (*forest.Forest, *grower) {
 	tb.Helper()
-	g := &grower{shape: s, Rand: rand.New(rand.NewPCG(s.seed, 1)), pools: make([][]float32, s.features)}
+	g := &grower{shape: s, Rand: rand.New(rand.NewPCG(s.seed, 1)), pools: make([][]float64, s.features)}
 	for i := range g.pools {
-		pool := slices.Clone(extremes[:min(s.thresholds, len(extremes))])
+		first := extremes
+		if s.wide {
+			first = wideExtremes
+		}
+		pool := slices.Clone(first[:min(s.thresholds, len(first))])
 		for len(pool) < s.thresholds {
-			pool = append(pool, float32(len(pool))*0.37-20)
+			x := float64(float32(len(pool))*0.37 - 20)
+			if s.wide && len(pool)%2 == 0 {
+				x = math.Nextafter(pool[len(pool)-1], 100) // no float32 tells the two apart
+			}
+			pool = append(pool, x)
 		}
 		g.Shuffle(len(pool), func(a, b int) { pool[a], pool[b] = pool[b], pool[a] })
 		g.pools[i] = pool
 	}
-	d := forest.Forest{NumFeature: s.features, NumGroup: s.groups, Link: forest.Identity}
+	d := forest.Forest{NumFeature: s.features, NumGroup: s.groups, Link: forest.Identity, Wide: s.wide, LessEqual: s.wide}
 	for range s.groups {
-		d.Base = append(d.Base, float64(g.Float32()-0.5))
+		d.Base = append(d.Base, g.leaf())
 	}
 	for range s.trees {
 		t := forest.Tree{Group: g.IntN(s.groups)}
@@ -78,7 +94,7 @@ func (s shape) forest(tb rapid.TB) (*forest.Forest, *grower) {
 // block's depth only one child goes on, so that depth does not cost 2^depth nodes.
 func (g *grower) grow(t *forest.Tree, depth int) int32 {
 	at := int32(len(t.Nodes))
-	t.Nodes = append(t.Nodes, forest.Node{Set: -1, Leaf: float64(g.Float32() - 0.5), Cover: forest.NoCover})
+	t.Nodes = append(t.Nodes, forest.Node{Set: -1, Leaf: g.leaf(), Cover: forest.NoCover})
 	if depth == 0 || g.ragged && at > 0 && g.IntN(4) == 0 {
 		return at
 	}
@@ -98,7 +114,7 @@ func (g *grower) grow(t *forest.Tree, depth int) int32 {
 // growLeafwise splits one of the last leaves again and again, at random, so that trees are deep and lopsided.
 func (g *grower) growLeafwise(t *forest.Tree) {
 	leaf := func() forest.Node {
-		return forest.Node{Set: -1, Leaf: float64(g.Float32() - 0.5), Cover: forest.NoCover}
+		return forest.Node{Set: -1, Leaf: g.leaf(), Cover: forest.NoCover}
 	}
 	t.Nodes = append(t.Nodes, leaf())
 	open := []int{0}
@@ -122,13 +138,24 @@ func (g *grower) growLeafwise(t *forest.Tree) {
 	}
 }
 
+// leaf returns a number that the forest's precision holds.
+func (g *grower) leaf() float64 {
+	if g.wide {
+		return g.Float64() - 0.5
+	}
+	return float64(g.Float32() - 0.5)
+}
+
 // split returns a split without children.
 func (g *grower) split(t *forest.Tree) forest.Node {
 	feature := g.next % g.features
 	pool := g.pools[feature]
 	n := forest.Node{
-		Feature: int32(feature), Set: -1, Threshold: float64(pool[g.next/g.features%len(pool)]),
+		Feature: int32(feature), Set: -1, Threshold: pool[g.next/g.features%len(pool)],
 		DefaultLeft: g.sides && g.IntN(2) == 0, Cover: forest.NoCover,
+	}
+	if g.kinds {
+		n.Missing = forest.Missing(g.IntN(3))
 	}
 	g.next++
 	if g.sets && g.IntN(3) == 0 {
@@ -151,8 +178,8 @@ func (g *grower) set() []uint32 {
 // rows returns n rows on, beside and between the thresholds, with missing values and odd categories.
 func (g *grower) rows(n int) []float64 {
 	odd := []float64{
-		math.NaN(), math.Copysign(0, -1), math.Inf(1), math.Inf(-1), 1e300, -1e300, 5e-324, 1e-46, -1e-46,
-		-0.5, 0.5, 1, 2, 3.9, 5, 8, 40, forest.MaxCategory, forest.MaxCategory + 1,
+		math.NaN(), math.Copysign(0, -1), math.Inf(1), math.Inf(-1), 1e300, -1e300, 5e-324, 1e-46, -1e-46, 1e-35, -1e-35, forest.ZeroBound, -forest.ZeroBound,
+		-1, -0.999, -0.5, 0.5, 1, 2, 3.9, 5, 8, 40, forest.MaxCategory, forest.MaxCategory + 0.5, forest.MaxCategory + 1,
 	}
 	rows := make([]float64, n*g.features)
 	for i := range rows {
@@ -165,17 +192,17 @@ func (g *grower) rows(n int) []float64 {
 		case 1:
 			rows[i] = math.NaN()
 		case 2:
-			rows[i] = float64(math.Nextafter32(t, up))
+			rows[i] = float64(math.Nextafter32(float32(t), up))
 		case 3:
-			rows[i] = float64(math.Nextafter32(t, down))
+			rows[i] = float64(math.Nextafter32(float32(t), down))
 		case 4: // rounds to t
-			rows[i] = math.Nextafter(float64(t), math.Inf(1))
+			rows[i] = math.Nextafter(t, math.Inf(1))
 		case 5:
-			rows[i] = math.Nextafter(float64(t), math.Inf(-1))
+			rows[i] = math.Nextafter(t, math.Inf(-1))
 		case 6:
 			rows[i] = g.NormFloat64() * 20
 		default:
-			rows[i] = float64(t)
+			rows[i] = t
 		}
 	}
 	return rows

@@ -69,7 +69,7 @@ var rowCounts = []int{0, 1, 2, 3, 4, 5, 15, 16, 17, 19, 20, 21, 63, 64, 65, 131}
 
 func TestKernelsGiveTheBitsOfAWalk(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		f := drawPlainForest(t, 5, 10)
+		f := drawForest(t, 5, 10, false)
 		rows := drawRows(t, f)
 		compareKernels(t, f, rows, len(rows)/f.NumFeature)
 	})
@@ -82,6 +82,15 @@ func TestKernelsOnLargeForests(t *testing.T) {
 	})
 }
 
+// libraries returns the shape as a forest of XGBoost's, of LightGBM's, and with LightGBM's kinds of missing values.
+func (s shape) libraries() []shape {
+	wide := s
+	wide.wide = true
+	kinds := wide
+	kinds.kinds = true
+	return []shape{s, wide, kinds}
+}
+
 func drawShape(t *rapid.T) shape {
 	return shape{
 		features:   rapid.OneOf(rapid.IntRange(1, 10), rapid.IntRange(60, 140), rapid.IntRange(250, 300)).Draw(t, "features"),
@@ -92,6 +101,8 @@ func drawShape(t *rapid.T) shape {
 		sides:      rapid.Bool().Draw(t, "sides"),
 		sets:       rapid.Bool().Draw(t, "sets"),
 		ragged:     rapid.Bool().Draw(t, "ragged"),
+		wide:       rapid.Bool().Draw(t, "wide"),
+		kinds:      rapid.Bool().Draw(t, "kinds"),
 		splits:     rapid.OneOf(rapid.Just(0), rapid.IntRange(1, 70), rapid.IntRange(71, 270)).Draw(t, "splits"),
 		seed:       rapid.Uint64().Draw(t, "seed"),
 	}
@@ -124,8 +135,10 @@ func TestKernelsAtTheirEdges(t *testing.T) {
 	}
 	for name, s := range cases {
 		t.Run(name, func(t *testing.T) {
-			f, g := s.forest(t)
-			compareKernels(t, f, g.rows(131), rowCounts...)
+			for _, s := range s.libraries() {
+				f, g := s.forest(t)
+				compareKernels(t, f, g.rows(131), rowCounts...)
+			}
 		})
 	}
 }
@@ -134,13 +147,15 @@ func TestKernelsByColumns(t *testing.T) {
 	for _, n := range []int{1, 31, 32, 33, 63, 64, 65, 127, 128, 129, 256, 257, 1000} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			// One threshold and one side make a column a feature.
-			f, g := shape{features: n, groups: 1, trees: 40, depth: 6, thresholds: 1, seed: uint64(n)}.forest(t)
-			if got := forest.NumColumns(f); got != n {
-				t.Fatalf("%d columns, want %d", got, n)
+			for _, wide := range []bool{false, true} {
+				f, g := shape{features: n, groups: 1, trees: 40, depth: 6, thresholds: 1, wide: wide, seed: uint64(n)}.forest(t)
+				if got := forest.NumColumns(f); got != n {
+					t.Fatalf("%d columns, want %d", got, n)
+				}
+				compareKernels(t, f, g.rows(131), rowCounts...)
+				f, g = shape{features: n, groups: 1, trees: 80, splits: 31, thresholds: 1, wide: wide, seed: uint64(n)}.forest(t)
+				compareKernels(t, f, g.rows(131), rowCounts...)
 			}
-			compareKernels(t, f, g.rows(131), rowCounts...)
-			f, g = shape{features: n, groups: 1, trees: 80, splits: 31, thresholds: 1, seed: uint64(n)}.forest(t)
-			compareKernels(t, f, g.rows(131), rowCounts...)
 		})
 	}
 }
@@ -148,18 +163,20 @@ func TestKernelsByColumns(t *testing.T) {
 // TestKernelsOnAlternatingDepths makes segments of blocks and of nodes that follow one another, for which
 // the order of additions must still be that of the trees.
 func TestKernelsOnAlternatingDepths(t *testing.T) {
-	shallow, g := shape{features: 4, groups: 2, trees: 40, depth: 4, thresholds: 20, sides: true, seed: 1}.forest(t)
-	deep, _ := shape{features: 4, groups: 2, trees: 40, depth: 9, thresholds: 20, sides: true, seed: 2}.forest(t)
-	mixed := forest.Forest{NumFeature: 4, NumGroup: 2, Base: shallow.Base}
-	for i, count := range []int{1, 7, 8, 9, 3, 12} {
-		mixed.Trees = append(mixed.Trees, shallow.Trees[:count]...)
-		mixed.Trees = append(mixed.Trees, deep.Trees[:i+1]...)
+	for _, wide := range []bool{false, true} {
+		shallow, g := shape{features: 4, groups: 2, trees: 40, depth: 4, thresholds: 20, sides: true, wide: wide, seed: 1}.forest(t)
+		deep, _ := shape{features: 4, groups: 2, trees: 40, depth: 9, thresholds: 20, sides: true, wide: wide, seed: 2}.forest(t)
+		mixed := forest.Forest{NumFeature: 4, NumGroup: 2, Base: shallow.Base, Wide: wide, LessEqual: wide}
+		for i, count := range []int{1, 7, 8, 9, 3, 12} {
+			mixed.Trees = append(mixed.Trees, shallow.Trees[:count]...)
+			mixed.Trees = append(mixed.Trees, deep.Trees[:i+1]...)
+		}
+		f, err := forest.New(mixed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		compareKernels(t, f, g.rows(131), rowCounts...)
 	}
-	f, err := forest.New(mixed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	compareKernels(t, f, g.rows(131), rowCounts...)
 }
 
 func TestWithKernelRefuses(t *testing.T) {
@@ -198,14 +215,23 @@ func TestForestOfManySetsIsWalked(t *testing.T) {
 	}
 }
 
-func TestKernelsDoNotAllocate(t *testing.T) {
+// busyShapes are forests of every kind of split, for both layouts.
+func busyShapes() (shapes []shape) {
 	for _, depth := range []int{6, 9} {
-		f, g := shape{features: 8, groups: 2, trees: 20, depth: depth, thresholds: 300, sides: true, sets: true}.forest(t)
+		s := shape{features: 8, groups: 2, trees: 20, depth: depth, thresholds: 300, sides: true, sets: true}
+		shapes = append(shapes, s.libraries()...)
+	}
+	return shapes
+}
+
+func TestKernelsDoNotAllocate(t *testing.T) {
+	for _, s := range busyShapes() {
+		f, g := s.forest(t)
 		rows, dst := g.rows(131), make([]float64, 131*2)
 		for _, k := range kernels(t, f) {
 			for _, n := range []int{1, 131} {
 				if allocs := testing.AllocsPerRun(100, func() { k.MarginsTo(dst[:n*2], rows[:n*8]) }); allocs != 0 {
-					t.Errorf("kernel %q, depth %d, %d rows: %v allocations", k.Kernel(), depth, n, allocs)
+					t.Errorf("kernel %q, %+v, %d rows: %v allocations", k.Kernel(), s, n, allocs)
 				}
 			}
 		}
@@ -214,8 +240,8 @@ func TestKernelsDoNotAllocate(t *testing.T) {
 
 // TestKernelsInConcurrentUse is for the race detector, and for scratch memory that two calls might share.
 func TestKernelsInConcurrentUse(t *testing.T) {
-	for _, depth := range []int{6, 9} {
-		f, g := shape{features: 8, groups: 2, trees: 20, depth: depth, thresholds: 300, sides: true, sets: true}.forest(t)
+	for _, s := range busyShapes() {
+		f, g := s.forest(t)
 		rows, want := g.rows(131), make([]float64, 131*2)
 		for _, k := range kernels(t, f) {
 			k.MarginsTo(want, rows)
@@ -245,10 +271,13 @@ func FuzzKernels(f *testing.F) {
 	f.Add(uint64(1), uint16(8), uint8(1), uint8(20), uint8(6), uint16(0), uint16(300), uint8(64), uint8(7))
 	f.Add(uint64(2), uint16(65), uint8(3), uint8(9), uint8(12), uint16(30), uint16(20), uint8(33), uint8(5))
 	f.Add(uint64(3), uint16(130), uint8(1), uint8(17), uint8(4), uint16(200), uint16(2), uint8(1), uint8(1))
+	f.Add(uint64(4), uint16(8), uint8(1), uint8(20), uint8(6), uint16(0), uint16(300), uint8(64), uint8(15))
+	f.Add(uint64(5), uint16(65), uint8(3), uint8(9), uint8(12), uint16(30), uint16(20), uint8(33), uint8(29))
 	f.Fuzz(func(t *testing.T, seed uint64, features uint16, groups, trees, depth uint8, splits, thresholds uint16, rows, flags uint8) {
 		s := shape{
 			features: 1 + int(features)%400, groups: 1 + int(groups)%5, trees: int(trees) % 80, depth: int(depth) % 40, splits: int(splits) % 280,
-			thresholds: 1 + int(thresholds)%1100, sides: flags&1 != 0, sets: flags&2 != 0, ragged: flags&4 != 0, seed: seed,
+			thresholds: 1 + int(thresholds)%1100, sides: flags&1 != 0, sets: flags&2 != 0, ragged: flags&4 != 0,
+			wide: flags&8 != 0, kinds: flags&16 != 0, seed: seed,
 		}
 		made, g := s.forest(t)
 		n := 1 + int(rows)%140

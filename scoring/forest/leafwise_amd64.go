@@ -2,7 +2,7 @@
 
 package forest
 
-import "math"
+import "unsafe"
 
 // A tree of up to 256 leaves scores 64 rows by moving each to the leaf it ends in. Leaves are numbered from
 // left to right, and a row begins at leaf 0. A split is reached by the rows that are at the leftmost leaf
@@ -20,10 +20,11 @@ const (
 )
 
 // A leafwiseForest holds trees in parts of at most treesPerCall.
-type leafwiseForest struct {
+type leafwiseForest[V number] struct {
 	// room is smallLeafwise or maxLeafwise: the number of leaves that each tree has room for.
 	room  int
 	parts []leafwisePart
+	add   func(sums *V, columns *byte, trees *leafwiseTree, tests *leafwiseTest, leaves *byte, n int)
 }
 
 type leafwisePart struct {
@@ -47,8 +48,8 @@ type leafwiseTest struct {
 }
 
 // newLeafwiseForest returns f's trees, or nil if one has more leaves than maxLeafwise.
-func newLeafwiseForest(f *Forest, tests *nodeTests) vectorBatch {
-	made := &leafwiseForest{room: smallLeafwise}
+func newLeafwiseForest[V number](f *Forest, tests *nodeTests) vectorBatch[V] {
+	made := &leafwiseForest[V]{room: smallLeafwise}
 	for i := range f.Trees {
 		switch leaves := (len(f.Trees[i].Nodes) + 1) / 2; {
 		case leaves > maxLeafwise:
@@ -57,29 +58,35 @@ func newLeafwiseForest(f *Forest, tests *nodeTests) vectorBatch {
 			made.room = maxLeafwise
 		}
 	}
+	if made.room == smallLeafwise {
+		made.add = ofType[func(*V, *byte, *leafwiseTree, *leafwiseTest, *byte, int)](addLeafwiseAVX512, addLeafwiseF64AVX512)
+	} else {
+		made.add = ofType[func(*V, *byte, *leafwiseTree, *leafwiseTest, *byte, int)](addLargeLeafwiseAVX512, addLargeLeafwiseF64AVX512)
+	}
 	perCall := treesPerCall * smallLeafwise / made.room // larger trees take longer
 	for first := 0; first < len(f.Trees); first += perCall {
-		made.add(tests, f.Trees[first:min(first+perCall, len(f.Trees))])
+		made.addPart(tests, f.Trees[first:min(first+perCall, len(f.Trees))])
 	}
 	return made
 }
 
-// add makes a part of the trees.
-func (f *leafwiseForest) add(tests *nodeTests, trees []Tree) {
-	part := leafwisePart{leaves: make([]uint8, 4*f.room*len(trees))}
+// addPart makes a part of the trees.
+func (f *leafwiseForest[V]) addPart(tests *nodeTests, trees []Tree) {
+	size := int(unsafe.Sizeof(V(0)))
+	part := leafwisePart{leaves: make([]uint8, size*f.room*len(trees))}
 	for i := range trees {
 		t := &trees[i]
-		p := leafwisePlacement{tests: tests, tree: t, room: f.room, leaves: part.leaves[4*f.room*i:], to: part.tests}
+		p := leafwisePlacement[V]{tests: tests, tree: t, room: f.room, leaves: part.leaves[size*f.room*i:], to: part.tests}
 		p.place(0)
 		part.tests = p.to
-		part.trees = append(part.trees, leafwiseTree{uint32(len(t.Nodes) / 2), uint32(t.Group * blockRows * 4)})
+		part.trees = append(part.trees, leafwiseTree{uint32(len(t.Nodes) / 2), uint32(t.Group * blockRows * size)})
 	}
 	part.tests = append(part.tests, leafwiseTest{})
 	f.parts = append(f.parts, part)
 }
 
 // A leafwisePlacement is a tree being laid out.
-type leafwisePlacement struct {
+type leafwisePlacement[V number] struct {
 	tests  *nodeTests
 	tree   *Tree
 	room   int
@@ -89,12 +96,10 @@ type leafwisePlacement struct {
 }
 
 // place appends the splits at and below a node, parents first, and numbers its leaves.
-func (p *leafwisePlacement) place(node int32) {
+func (p *leafwisePlacement[V]) place(node int32) {
 	n := &p.tree.Nodes[node]
 	if n.Left == 0 {
-		for i := range 4 {
-			p.leaves[i*p.room+p.next] = uint8(math.Float32bits(float32(n.Leaf)) >> (8 * i))
-		}
+		setLeaf(p.leaves, p.room, p.next, V(n.Leaf))
 		p.next++
 		return
 	}
@@ -109,14 +114,10 @@ func (p *leafwisePlacement) place(node int32) {
 	p.place(n.Right)
 }
 
-func (f *leafwiseForest) addBlock(s *vectorScratch) {
+func (f *leafwiseForest[V]) addBlock(s *vectorScratch[V]) {
 	for i := range f.parts {
 		p := &f.parts[i]
-		if f.room == smallLeafwise {
-			addLeafwiseAVX512(&s.sums[0], &s.columns[0], &p.trees[0], &p.tests[0], &p.leaves[0], len(p.trees))
-		} else {
-			addLargeLeafwiseAVX512(&s.sums[0], &s.columns[0], &p.trees[0], &p.tests[0], &p.leaves[0], len(p.trees))
-		}
+		f.add(&s.sums[0], &s.columns[0], &p.trees[0], &p.tests[0], &p.leaves[0], len(p.trees))
 	}
 }
 
@@ -125,7 +126,13 @@ func (f *leafwiseForest) addBlock(s *vectorScratch) {
 //go:noescape
 func addLeafwiseAVX512(sums *float32, columns *byte, trees *leafwiseTree, tests *leafwiseTest, leaves *byte, n int)
 
+//go:noescape
+func addLeafwiseF64AVX512(sums *float64, columns *byte, trees *leafwiseTree, tests *leafwiseTest, leaves *byte, n int)
+
 // addLargeLeafwiseAVX512 is addLeafwiseAVX512 for trees with room for maxLeafwise leaves.
 //
 //go:noescape
 func addLargeLeafwiseAVX512(sums *float32, columns *byte, trees *leafwiseTree, tests *leafwiseTest, leaves *byte, n int)
+
+//go:noescape
+func addLargeLeafwiseF64AVX512(sums *float64, columns *byte, trees *leafwiseTree, tests *leafwiseTest, leaves *byte, n int)

@@ -1,7 +1,6 @@
 package forest
 
 import (
-	"fmt"
 	"math"
 	"slices"
 )
@@ -14,9 +13,10 @@ const blockRows = 64
 //
 // The leaves are added in tree order to the base margin. Where the forest is not Wide, a feature is rounded
 // to float32 first, the sums are of float32, and the result is that float32, widened. It depends on
-// the row alone, not on its neighbours. MarginsTo does not allocate; it panics if the shapes do not fit.
+// the row alone, not on its neighbours. MarginsTo does not allocate; it panics with a
+// *[ShapeError] if the shapes do not fit.
 func (f *Forest) MarginsTo(dst, rows []float64) {
-	n := f.numRows(rows)
+	n := mustNumRows("rows", rows, f.NumFeature)
 	checkShape("dst", dst, n, f.NumGroup)
 	if f.program == nil {
 		f.referenceMargins(dst, rows)
@@ -29,12 +29,10 @@ func (f *Forest) MarginsTo(dst, rows []float64) {
 // shape; the two may be one slice. The link is computed as the forest's library computes it: in float32,
 // and widened, or in float64 where the forest is Wide. For every softmax objective that is the probability
 // of each class: multi:softmax, too, where XGBoost's Booster.predict only names the class of the largest.
-// An [Exp] beyond the forest's precision is +Inf. PredictionsTo does not allocate; it panics if the shapes do not fit.
+// An [Exp] beyond the forest's precision is +Inf. PredictionsTo does not allocate; it
+// panics with a *[ShapeError] if the shapes do not fit.
 func (f *Forest) PredictionsTo(dst, margins []float64) {
-	if len(margins)%f.NumGroup != 0 {
-		panic(fmt.Sprintf("forest: len(margins) = %d is not a multiple of NumGroup = %d", len(margins), f.NumGroup))
-	}
-	checkShape("dst", dst, len(margins)/f.NumGroup, f.NumGroup)
+	checkShape("dst", dst, mustNumRows("margins", margins, f.NumGroup), f.NumGroup)
 	if f.Wide {
 		f.widePredictions(dst, margins)
 		return
@@ -109,17 +107,4 @@ func exp64(x float64) float64 {
 		sum = 1 + float64(r*sum)/float64(i)
 	}
 	return math.Ldexp(sum, int(k))
-}
-
-func (f *Forest) numRows(rows []float64) int {
-	if len(rows)%f.NumFeature != 0 {
-		panic(fmt.Sprintf("forest: len(rows) = %d is not a multiple of NumFeature = %d", len(rows), f.NumFeature))
-	}
-	return len(rows) / f.NumFeature
-}
-
-func checkShape(name string, s []float64, n, width int) {
-	if len(s) != n*width {
-		panic(fmt.Sprintf("forest: len(%s) = %d, want %d rows x %d", name, len(s), n, width))
-	}
 }

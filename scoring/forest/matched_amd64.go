@@ -16,25 +16,30 @@ const (
 )
 
 // A matchedPair is two trees, their splits numbered parents first. All arrays are by tree.
-type matchedPair struct {
+type matchedPair[V number] struct {
 	column, threshold [2][maxMatched]uint8
 	// want are the splits on a leaf's path at which it lies on the right; care are all on its path.
 	want, care [2][maxMatched]uint32
-	leaf       [2][maxMatched]float32
+	leaf       [2][maxMatched]V
 }
 
 // A matchedForest is all trees in turn; a tree that pads it adds -0, which changes no sum.
-type matchedForest struct {
-	pairs []matchedPair
-	// wide says that a row has more than halfPermuted columns.
-	wide bool
+type matchedForest[V number] struct {
+	pairs []matchedPair[V]
+	add   func(leaves *V, pairs *matchedPair[V], n int, row *byte, sum V) V
 }
 
-// newMatchedForest returns f's trees, or nil if one has more leaves. The columns fit a byte.
-func newMatchedForest(f *Forest, tests *nodeTests, wide bool) vectorSingle {
-	made := matchedForest{make([]matchedPair, (len(f.Trees)+1)/2), wide}
+// newMatchedForest returns f's trees, or nil if one has more leaves, for rows of halfPermuted columns or, if
+// long, of maxPermuted.
+func newMatchedForest[V number](f *Forest, tests *nodeTests, long bool) vectorSingle[V] {
+	made := matchedForest[V]{pairs: make([]matchedPair[V], (len(f.Trees)+1)/2)}
+	if long {
+		made.add = ofType[func(*V, *matchedPair[V], int, *byte, V) V](addLongMatchedAVX512, addLongMatchedF64AVX512)
+	} else {
+		made.add = ofType[func(*V, *matchedPair[V], int, *byte, V) V](addMatchedAVX512, addMatchedF64AVX512)
+	}
 	for i := range 2 * len(made.pairs) {
-		m := matchedTree{pair: &made.pairs[i/2], half: i % 2}
+		m := matchedTree[V]{pair: &made.pairs[i/2], half: i % 2}
 		for k := range maxMatched {
 			m.pair.threshold[m.half][k] = neverRight
 			m.pair.want[m.half][k], m.pair.care[m.half][k] = unused, math.MaxUint32
@@ -53,17 +58,17 @@ func newMatchedForest(f *Forest, tests *nodeTests, wide bool) vectorSingle {
 }
 
 // A matchedTree is one of a pair while it is made.
-type matchedTree struct {
-	pair                 *matchedPair
+type matchedTree[V number] struct {
+	pair                 *matchedPair[V]
 	half, splits, leaves int
 }
 
 // place adds a node, and what is below it, whose path wants and cares for the splits that it says.
-func (m *matchedTree) place(tests *nodeTests, t *Tree, node int32, want, care uint32) {
+func (m *matchedTree[V]) place(tests *nodeTests, t *Tree, node int32, want, care uint32) {
 	n, p := &t.Nodes[node], m.pair
 	if n.Left == 0 {
 		p.want[m.half][m.leaves], p.care[m.half][m.leaves] = want, care
-		p.leaf[m.half][m.leaves] = float32(n.Leaf)
+		p.leaf[m.half][m.leaves] = V(n.Leaf)
 		m.leaves++
 		return
 	}
@@ -74,15 +79,11 @@ func (m *matchedTree) place(tests *nodeTests, t *Tree, node int32, want, care ui
 	m.place(tests, t, n.Right, want|bit, care|bit)
 }
 
-func (f matchedForest) addRow(s *vectorScratch, sum float32) float32 {
+func (f matchedForest[V]) addRow(s *vectorScratch[V], sum V) V {
 	const pairs = treesPerCall / 2
 	for first := 0; first < len(f.pairs); first += pairs {
 		n := min(pairs, len(f.pairs)-first)
-		if f.wide {
-			sum = addWideMatchedAVX512(&s.leaves[2*first], &f.pairs[first], n, &s.columns[0], sum)
-		} else {
-			sum = addMatchedAVX512(&s.leaves[2*first], &f.pairs[first], n, &s.columns[0], sum)
-		}
+		sum = f.add(&s.leaves[2*first], &f.pairs[first], n, &s.columns[0], sum)
 	}
 	return sum
 }
@@ -91,9 +92,15 @@ func (f matchedForest) addRow(s *vectorScratch, sum float32) float32 {
 // sum plus each of them.
 //
 //go:noescape
-func addMatchedAVX512(leaves *float32, pairs *matchedPair, n int, row *byte, sum float32) float32
+func addMatchedAVX512(leaves *float32, pairs *matchedPair[float32], n int, row *byte, sum float32) float32
 
-// addWideMatchedAVX512 is addMatchedAVX512 for a row of maxPermuted bytes.
+//go:noescape
+func addMatchedF64AVX512(leaves *float64, pairs *matchedPair[float64], n int, row *byte, sum float64) float64
+
+// addLongMatchedAVX512 is addMatchedAVX512 for a row of maxPermuted bytes.
 //
 //go:noescape
-func addWideMatchedAVX512(leaves *float32, pairs *matchedPair, n int, row *byte, sum float32) float32
+func addLongMatchedAVX512(leaves *float32, pairs *matchedPair[float32], n int, row *byte, sum float32) float32
+
+//go:noescape
+func addLongMatchedF64AVX512(leaves *float64, pairs *matchedPair[float64], n int, row *byte, sum float64) float64

@@ -13,10 +13,10 @@ func packNode(left int, test nodeTest) packedNode {
 }
 
 // A nodeForest holds consecutive trees as nodes.
-type nodeForest struct {
+type nodeForest[V number] struct {
 	nodes []packedNode
 	// leaves has the value of each leaf at its node's index.
-	leaves []float32
+	leaves []V
 	trees  []nodeTree
 }
 
@@ -24,12 +24,12 @@ type nodeForest struct {
 type nodeTree struct{ root, group int }
 
 // newNodeForest returns the trees as nodes.
-func newNodeForest(tests *nodeTests, trees []Tree) *nodeForest {
+func newNodeForest[V number](tests *nodeTests, trees []Tree) *nodeForest[V] {
 	size := 0
 	for i := range trees {
 		size += len(trees[i].Nodes)
 	}
-	f := &nodeForest{nodes: make([]packedNode, 0, size), leaves: make([]float32, size)}
+	f := &nodeForest[V]{nodes: make([]packedNode, 0, size), leaves: make([]V, size)}
 	var queue []int32
 	for i := range trees {
 		t := &trees[i]
@@ -40,7 +40,7 @@ func newNodeForest(tests *nodeTests, trees []Tree) *nodeForest {
 			n, at := &t.Nodes[queue[k]], len(f.nodes)
 			if n.Left == 0 {
 				f.nodes = append(f.nodes, packNode(at, nodeTest{threshold: neverRight}))
-				f.leaves[at] = float32(n.Leaf)
+				f.leaves[at] = V(n.Leaf)
 				continue
 			}
 			f.nodes = append(f.nodes, packNode(root+len(queue), tests.of(t, n)))

@@ -1,212 +1,172 @@
 package forest
 
-import "math"
+import (
+	"fmt"
+	"math"
+	"sync"
+)
 
-// lanes is how many quadrature points one pass over a tree carries. Four float64 stay in registers, and
-// integrate exactly what at most eight features on a path give.
-const lanes = 4
-
-// maxFactors bounds the memory of quadrature's tables, at 256 bytes each.
-const maxFactors = 1 << 21
-
-// points holds one value at each of four quadrature points. The products are converted explicitly
-// because Go may otherwise fuse them with an addition on some CPUs, which would change the bits.
-type points struct{ a, b, c, d float64 }
-
-func (p points) add(q points) points {
-	return points{p.a + q.a, p.b + q.b, p.c + q.c, p.d + q.d}
+// quadrature computes SHAP values by numerical integration that is exact.
+//
+// In one tree, a leaf of value v gives a coalition of features S the value v times a product over the
+// features i on its path: b_i if i is in S, else r_i. Here b_i is 1 if the row satisfies every split on
+// i along the path, else 0, and r_i is the share of the training weight that takes the path at those
+// splits. The Shapley value of feature i in that game is
+//
+//	v (b_i - r_i) times the integral from 0 to 1 of the product over j != i of (r_j (1-y) + b_j y) dy.
+//
+// The integrand is a polynomial in y, which Gauss-Legendre quadrature with enough points integrates
+// exactly. At one point y the product builds up split by split on the way down a tree, and what the
+// leaves contribute adds up on the way back, so a tree costs one pass down and one pass up.
+//
+// The bits of the result are defined by these orders, which every kernel keeps: trees in the order of the
+// forest; of a tree, its rules of four points in turn; of a rule, the splits from the last node to the first.
+type quadrature struct {
+	tables  []table           // per tree
+	vector  *vectorQuadrature // or nil
+	scratch sync.Pool         // of *quadratureScratch
 }
 
-func (p points) mul(q points) points {
-	return points{float64(p.a * q.a), float64(p.b * q.b), float64(p.c * q.c), float64(p.d * q.d)}
+// quadratureScratch is the memory of one call, as much as the largest tree takes.
+type quadratureScratch struct {
+	// states has, by node, the path's product on the way down, and what the leaves below contribute on the way up.
+	states  []points
+	ways    ways
+	factors []factors // per split, if some tree's are not kept
 }
 
-func (p points) scale(k float64) points {
-	return points{float64(p.a * k), float64(p.b * k), float64(p.c * k), float64(p.d * k)}
+// ways says where up to 64 rows go in a tree, each row a bit.
+type ways struct {
+	// right is by split: that the row goes right.
+	right []uint64
+	// satisfied is by edge: that the row satisfies every split on that feature down to there.
+	satisfied []uint64
 }
 
-func (p points) dot(q points) float64 {
-	return (float64(p.a*q.a) + float64(p.b*q.b)) + (float64(p.c*q.c) + float64(p.d*q.d))
-}
-
-// apply returns f at each of the points.
-func (p points) apply(f func(y float64) float64) points {
-	return points{f(p.a), f(p.b), f(p.c), f(p.d)}
-}
-
-// A rule is four of the points of a quadrature rule on [0, 1], with their weights.
-type rule struct{ y, weights points }
-
-// numBlocks returns how many rules of four points integrate a path of so many features exactly: the
-// integrand has a degree one less, and n points are exact up to degree 2n-1.
-func numBlocks(features int) int {
-	return max(1, (features+2*lanes-1)/(2*lanes))
-}
-
-// gaussLegendre returns the Gauss-Legendre rule of blocks x 4 points, found by Newton's method.
-func gaussLegendre(blocks int) []rule {
-	n := blocks * lanes
-	y, w := make([]float64, n), make([]float64, n)
-	for i := range y {
-		x := math.Cos(math.Pi * (float64(i) + 0.75) / (float64(n) + 0.5))
-		var slope float64
-		for range 10 { // from this start, Newton's method is at its limit after five steps
-			var value float64
-			value, slope = legendre(n, x)
-			x -= value / slope
+// newQuadrature returns the quadrature of f, which keeps factors of up to a number of bytes. The error is that of
+// progress.
+func newQuadrature(f *Forest, bytes int, progress *Progress) (*quadrature, error) {
+	q := &quadrature{tables: make([]table, len(f.Trees)), vector: newVectorQuadrature(f)}
+	rules := make(map[int][]rule)
+	largest, computed := 0, 0 // splits of the largest tree, and of the largest one whose factors are not kept
+	for i := range f.Trees {
+		if err := progress.made(i, len(f.Trees)); err != nil {
+			return nil, fmt.Errorf("forest: quadrature: %w", err)
 		}
-		y[i] = float64(0.5*x) + 0.5
-		w[i] = 1 / (float64(1-float64(x*x)) * float64(slope*slope))
-	}
-	rules := make([]rule, blocks)
-	for b := range rules {
-		i := b * lanes
-		rules[b] = rule{points{y[i], y[i+1], y[i+2], y[i+3]}, points{w[i], w[i+1], w[i+2], w[i+3]}}
-	}
-	return rules
-}
-
-// legendre returns the Legendre polynomial of degree n and its derivative at x, with -1 < x < 1.
-func legendre(n int, x float64) (value, slope float64) {
-	before, value := 1.0, x
-	for k := 2; k <= n; k++ {
-		up, down := float64(float64(2*k-1)*x), float64(k-1)
-		before, value = value, (float64(up*value)-float64(down*before))/float64(k)
-	}
-	return value, float64(n) * (float64(x*value) - before) / (float64(x*x) - 1)
-}
-
-// A table holds the splits of a tree, parents first, and their factors at every quadrature point.
-type table struct {
-	splits []split
-	leaves []int32
-	blocks []block
-}
-
-// A split is what quadrature needs to know of an inner node.
-type split struct {
-	node, left, right int32
-	// previous is the node below the nearest split above on the same feature, or -1.
-	previous int32
-	// share is each child's part of the training weight that reaches the node.
-	share [2]float64
-	// above is the product of the shares on the path down to the node at splits on its feature.
-	above float64
-}
-
-// A block holds the factors of a tree's splits at four quadrature points.
-type block struct {
-	weights points
-	factors []factors // per split
-}
-
-// factors are the changes at a split for a row that has satisfied all splits on the feature so far: by
-// child, if the row goes to that child and if it goes to the other one.
-type factors struct{ satisfied, violated [2]change }
-
-// A change takes the product of a path to below a split, and adds delta to the feature's quotient
-// (b-r) / (r (1-y) + b y), which turns the product into the feature's own integrand.
-type change struct{ scale, delta points }
-
-// newTable returns the splits of t without their factors, and the most features that a path splits on.
-func newTable(t *Tree) (tab table, features int) {
-	// trail[n] is the split whose child n is; distinct[n] counts the features on the path to n.
-	trail, distinct := make([]int32, len(t.Nodes)), make([]int, len(t.Nodes))
-	trail[0] = -1
-	for i := range t.Nodes {
-		n := &t.Nodes[i]
-		features = max(features, distinct[i])
-		if n.Left == 0 {
-			tab.leaves = append(tab.leaves, int32(i))
-			continue
+		tab, features := newTable(&f.Trees[i])
+		blocks := numBlocks(features)
+		if rules[blocks] == nil {
+			rules[blocks] = gaussLegendre(blocks)
 		}
-		s := split{node: int32(i), left: n.Left, right: n.Right, previous: -1, above: 1}
-		s.share = [2]float64{t.share(i, n.Left), t.share(i, n.Right)}
-		below := distinct[i] + 1
-		for child, k := int32(i), trail[i]; k >= 0; child, k = tab.splits[k].node, trail[tab.splits[k].node] {
-			up := &tab.splits[k]
-			if t.Nodes[up.node].Feature == n.Feature {
-				s.previous, s.above, below = child, up.path(child), distinct[i]
-				break
+		tab.rules = rules[blocks]
+		q.vector.place(f, i, &tab)
+		// The first one that is beyond the bound uses it up, so that which ones are kept is easy to tell.
+		if bytes -= blocks * len(tab.splits) * factorsSize; bytes >= 0 {
+			tab.keep()
+		} else {
+			computed = max(computed, len(tab.splits))
+		}
+		largest = max(largest, len(tab.splits))
+		q.tables[i] = tab
+	}
+	q.vector.finish(f, largest, computed)
+	q.scratch.New = func() any {
+		return &quadratureScratch{states: make([]points, 2*largest+1), ways: newWays(largest), factors: make([]factors, computed)}
+	}
+	return q, nil
+}
+
+// explain adds the contributions of all trees to dst, which is 0 there.
+func (q *quadrature) explain(f *Forest, dst, rows []float64) {
+	if q.vector != nil && !f.scalar {
+		q.vector.explain(f, q.tables, dst, rows)
+		return
+	}
+	s := q.scratch.Get().(*quadratureScratch)
+	defer q.scratch.Put(s)
+	n, width := len(rows)/f.NumFeature, f.NumGroup*(f.NumFeature+1)
+	for first := 0; first < n; first += blockRows {
+		last := min(first+blockRows, n)
+		q.explainBlock(f, s, dst[first*width:last*width], rows[first*f.NumFeature:last*f.NumFeature])
+	}
+}
+
+func (q *quadrature) explainBlock(f *Forest, s *quadratureScratch, dst, rows []float64) {
+	n, width, stride := len(rows)/f.NumFeature, f.NumFeature+1, f.NumGroup*(f.NumFeature+1)
+	for i := range f.Trees {
+		t, tab := &f.Trees[i], &q.tables[i]
+		for k := range tab.splits {
+			s.ways.right[k] = tab.right(f, t, k, rows)
+		}
+		s.ways.follow(tab.splits)
+		for b, rule := range tab.rules {
+			factors := tab.factorsOf(b, s.factors)
+			for r := range n {
+				s.states[0] = rule.weights
+				tab.descend(t, factors, s, r)
+				tab.ascend(t, factors, s, r, dst[r*stride+t.Group*width:][:f.NumFeature])
 			}
 		}
-		distinct[n.Left], distinct[n.Right] = below, below
-		trail[n.Left], trail[n.Right] = int32(len(tab.splits)), int32(len(tab.splits))
-		tab.splits = append(tab.splits, s)
 	}
-	return tab, features
 }
 
-// share returns the part of the training weight in a node that went on to a child, with XGBoost's rules
-// for covers that make no sense. It is never 0, and never above 1, where its powers could overflow.
-func (t *Tree) share(node int, child int32) float64 {
-	parent := t.Nodes[node].Cover
-	if parent <= 0 {
-		return 0.5
-	}
-	return min(max(t.Nodes[child].Cover/parent, 1e-12), 1)
+func newWays(splits int) ways {
+	return ways{right: alignedSlice[uint64](splits), satisfied: alignedSlice[uint64](2*splits + 1)}
 }
 
-// path returns the product of the shares down to a child at splits on the split's feature.
-func (s *split) path(child int32) float64 {
-	if child == s.left {
-		return float64(s.above * s.share[0])
-	}
-	return float64(s.above * s.share[1])
-}
-
-// integrate gives the table its factors at the points of the rules.
-func (tab *table) integrate(rules []rule) {
-	tab.blocks = make([]block, len(rules))
-	for i, r := range rules {
-		b := block{weights: r.weights, factors: make([]factors, len(tab.splits))}
-		for k := range tab.splits {
-			b.factors[k] = tab.splits[k].factors(r.y)
+// right returns which rows go right at a split.
+func (tab *table) right(f *Forest, t *Tree, split int, rows []float64) (right uint64) {
+	n := &t.Nodes[tab.splits[split].node]
+	for r, at := 0, int(n.Feature); at < len(rows); r, at = r+1, at+f.NumFeature {
+		bit := uint64(1)
+		if f.goesLeft(t, n, rows[at]) {
+			bit = 0
 		}
-		tab.blocks[i] = b
+		right |= bit << (r % blockRows)
+	}
+	return right
+}
+
+// follow follows the rows through the tree, from what they do at the splits.
+func (w *ways) follow(splits []split) {
+	w.satisfied[0] = math.MaxUint64
+	for k := range splits {
+		before, right := w.satisfied[splits[k].previous], w.right[k]
+		w.satisfied[edgeTo(k, 0)], w.satisfied[edgeTo(k, 1)] = before&^right, before&right
 	}
 }
 
-// factors computes the split's factors at the points y. Where the feature is satisfied so far, its
-// term in the product is above (1-y) + y, or 1 if this is its first split.
-func (s *split) factors(y points) (f factors) {
-	for side, child := range [...]int32{s.left, s.right} {
-		r := s.path(child)
-		f.satisfied[side] = change{
-			scale: y.apply(func(y float64) float64 { return term(r, y) / s.term(y) }),
-			delta: y.apply(func(y float64) float64 { return (1-r)/term(r, y) - (1-s.above)/s.term(y) }),
-		}
-		f.violated[side] = change{
-			scale: y.apply(func(y float64) float64 { return float64(r*(1-y)) / s.term(y) }),
-			delta: y.apply(func(y float64) float64 { return -1/(1-y) - (1-s.above)/s.term(y) }),
+// descend computes every path's product for row r at the points of one rule, down to what each leaf contributes.
+func (tab *table) descend(t *Tree, factors []factors, scratch *quadratureScratch, r int) {
+	states, ways := scratch.states, &scratch.ways
+	for i := range tab.splits {
+		s := &tab.splits[i]
+		f, n, at := &factors[s.place], &t.Nodes[s.node], states[s.node]
+		left, right := &states[n.Left], &states[n.Right]
+		if ways.satisfied[s.previous]>>(r%blockRows)&1 == 1 {
+			scale := &f.scale[ways.right[i]>>(r%blockRows)&1]
+			*left, *right = at.mul(scale[0]), at.mul(scale[1])
+		} else {
+			// The row has left the path at this feature before: only the feature's share goes on shrinking.
+			*left, *right = at.scale(f.share[0]), at.scale(f.share[1])
 		}
 	}
-	return f
-}
-
-// term is what a satisfied feature of share r multiplies the integrand by.
-func term(r, y float64) float64 { return float64(r*(1-y)) + y }
-
-func (s *split) term(y float64) float64 {
-	if s.previous < 0 {
-		return 1
+	for _, n := range tab.leaves {
+		states[n] = states[n].scale(t.Nodes[n].Leaf)
 	}
-	return term(s.above, y)
 }
 
-// mean returns the tree's value for a row of which nothing is known: the leaves by their shares.
-func (t *Tree) mean() float64 {
-	weight := make([]float64, len(t.Nodes))
-	weight[0] = 1
-	sum := 0.0
-	for i := range t.Nodes {
-		n := &t.Nodes[i]
-		if n.Left == 0 {
-			sum += float64(weight[i] * float64(n.Leaf))
-			continue
+// ascend adds up the leaves' contributions from below and gives each split's feature its part of them.
+func (tab *table) ascend(t *Tree, factors []factors, scratch *quadratureScratch, r int, phi []float64) {
+	states, ways := scratch.states, &scratch.ways
+	for i := len(tab.splits) - 1; i >= 0; i-- {
+		s := &tab.splits[i]
+		f, n := &factors[s.place], &t.Nodes[s.node]
+		left, right := states[n.Left], states[n.Right]
+		states[s.node] = left.add(right)
+		if ways.satisfied[s.previous]>>(r%blockRows)&1 == 1 {
+			way := ways.right[i] >> (r % blockRows) & 1
+			phi[n.Feature] += left.dot(f.delta[way]) + right.dot(f.delta[way+1])
 		}
-		weight[n.Left] = float64(weight[i] * t.share(i, n.Left))
-		weight[n.Right] = float64(weight[i] * t.share(i, n.Right))
 	}
-	return sum
 }

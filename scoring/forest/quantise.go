@@ -1,6 +1,9 @@
 package forest
 
-import "math"
+import (
+	"math"
+	"math/bits"
+)
 
 // A quantised row answers every split of a forest by one comparison of bytes: the row goes right at a
 // split if the byte in the split's column exceeds the split's byte. See [columns.quantise].
@@ -8,8 +11,9 @@ import "math"
 // A feature's byte is the rank of its value among the thresholds that the forest tests it against, so
 // that equal ranks take equal ways at every split. A byte tells 256 ranks apart: a feature of more than
 // 255 thresholds has several chunks of 255, each with its own rank. Missing values cost nothing: where
-// the splits on a chunk differ in the default side, it has two columns, one with 0 for a missing value
-// and one with 255. A category set becomes a column of its own, with 1 for the categories that go right.
+// the splits on a chunk differ in what they do with NaN, it has a column for each: with 0 for a missing
+// value that goes left, with 255 for one that goes right, and with the rank of 0 where NaN counts as 0.
+// A category set becomes a column of its own, with 1 for the categories that go right.
 const (
 	chunkThresholds = 255
 	// neverRight is the byte of a split that no row goes right at.
@@ -18,6 +22,8 @@ const (
 	maxColumns = 1 << 14
 	// strideUnit divides a quantised row's length: the width of a vector register.
 	strideUnit = 64
+	// maxPages is how many times 64 categories of a feature a block of rows is looked up in.
+	maxPages = 4
 )
 
 // columns says how a row is quantised for one forest. It is immutable.
@@ -25,13 +31,18 @@ type columns struct {
 	// count is the number of bytes in use; stride is count rounded up to strideUnit,
 	// which it is at least.
 	count, stride int
-	ranked        []rankedFeature
-	categorical   []categoricalFeature
+	// narrow says that a value is rounded to float32 first.
+	narrow      bool
+	ranked      []rankedFeature
+	categorical []categoricalFeature
 }
 
 // A rankedFeature holds the thresholds of one feature, as keys, and the columns made of it.
 type rankedFeature struct {
-	feature    int
+	feature int
+	// zero says that what counts as zero is missing, as NaN is. A feature whose splits differ in that is
+	// ranked twice.
+	zero       bool
 	thresholds sortedKeys
 	columns    []rankColumn
 }
@@ -41,13 +52,15 @@ type rankColumn struct {
 	column int
 	// below is the number of thresholds in the chunks below.
 	below int
-	// missing is the byte of a missing value: 0 goes left, 255 right.
+	// missing is the byte of a missing value.
 	missing uint8
 }
 
 // A categoricalFeature holds the adjacent columns of all sets of one feature.
 type categoricalFeature struct {
 	feature int
+	// narrow and zero are those of columns and of a rankedFeature.
+	narrow, zero bool
 	// codes are the categories that some set has.
 	codes sortedKeys
 	// first is the first of width columns.
@@ -60,7 +73,7 @@ type categoricalFeature struct {
 func (c *columns) quantise(dst []byte, row []float64) {
 	for i := range c.ranked {
 		r := &c.ranked[i]
-		x := float32(row[r.feature])
+		x := splitValue(row[r.feature], c.narrow, r.zero)
 		if x != x {
 			for _, col := range r.columns {
 				dst[col.column] = col.missing
@@ -69,35 +82,57 @@ func (c *columns) quantise(dst []byte, row []float64) {
 		}
 		rank := r.thresholds.rank(orderedKey(x))
 		for _, col := range r.columns {
-			dst[col.column] = uint8(min(max(rank-col.below, 0), chunkThresholds))
+			dst[col.column] = chunkRank(rank, col.below)
 		}
 	}
 	for i := range c.categorical {
 		f := &c.categorical[i]
-		copy(dst[f.first:f.first+f.width], f.row(float32(row[f.feature])))
+		copy(dst[f.first:f.first+f.width], f.row(row[f.feature]))
 	}
 }
 
-// row returns the bytes of a category. As in XGBoost, fractions are cut off, and codes that a float32
-// cannot tell apart are in no set.
-func (f *categoricalFeature) row(x float32) []byte {
-	at := f.codes.count // any other
-	switch {
-	case x != x:
-		at++
-	case x >= 0 && x <= MaxCategory:
-		if i := f.codes.rank(uint32(x)) - 1; i >= 0 && f.codes.keys[i] == uint32(x) {
-			at = i
-		}
+// splitValue returns what splits compare for a feature's value, NaN if it is missing.
+func splitValue(x float64, narrow, zero bool) float64 {
+	if narrow {
+		x = float64(float32(x))
 	}
+	if zero && math.Abs(x) <= ZeroBound {
+		return math.NaN()
+	}
+	return x
+}
+
+// chunkRank returns the rank in a chunk of one among all thresholds.
+func chunkRank(rank, below int) uint8 { return uint8(min(max(rank-below, 0), chunkThresholds)) }
+
+// row returns the bytes of a category.
+func (f *categoricalFeature) row(x float64) []byte {
+	at := f.place(x)
 	return f.bytes[at*f.width : (at+1)*f.width]
 }
 
+// place returns which row of bytes is a category's, by the rules of [contains].
+func (f *categoricalFeature) place(x float64) int {
+	other, missing := f.codes.count, f.codes.count+1
+	if x = splitValue(x, f.narrow, f.zero); !f.narrow {
+		x = math.Trunc(x)
+	}
+	switch {
+	case x != x:
+		return missing
+	case x >= 0 && x <= MaxCategory:
+		if i := f.codes.rank(uint64(x)) - 1; i >= 0 && f.codes.keys[i] == uint64(x) {
+			return i
+		}
+	}
+	return other
+}
+
 // orderedKey returns an integer that compares as x does, infinities included, with 0 equal to -0. Save
-// for a NaN, it is less than the largest integer.
-func orderedKey(x float32) uint32 {
-	b := math.Float32bits(x + 0) // the addition turns -0 into 0
-	return b ^ (uint32(int32(b)>>31) | 1<<31)
+// for a NaN, it and the next are less than the largest integer.
+func orderedKey(x float64) uint64 {
+	b := math.Float64bits(x + 0) // the addition turns -0 into 0
+	return b ^ (uint64(int64(b)>>63) | 1<<63)
 }
 
 // sortedKeys are ascending keys without repetition, made for a search without branches.
@@ -106,40 +141,31 @@ type sortedKeys struct {
 	// step is the first step of the search: the number of keys, padding included, is 2*step - 1.
 	step int
 	// keys are padded with the largest integer, which no key that is searched for reaches.
-	keys []uint32
+	keys []uint64
 }
 
-func newSortedKeys(keys []uint32) sortedKeys {
+func newSortedKeys(keys []uint64) sortedKeys {
 	s := sortedKeys{count: len(keys)}
 	padded := 0
 	for padded < len(keys) {
 		padded = 2*padded + 1
 	}
 	s.step = (padded + 1) / 2
-	s.keys = make([]uint32, padded)
+	s.keys = make([]uint64, padded)
 	for i := copy(s.keys, keys); i < padded; i++ {
-		s.keys[i] = math.MaxUint32
+		s.keys[i] = math.MaxUint64
 	}
 	return s
 }
 
-// floats returns the numbers whose ordered keys these are.
-func (s *sortedKeys) floats() []float32 {
-	floats := make([]float32, s.count)
-	for i, key := range s.keys[:s.count] {
-		floats[i] = math.Float32frombits(key ^ (^uint32(int32(key)>>31) | 1<<31))
-	}
-	return floats
-}
-
 // rank returns how many keys are at most key. With x the row's value, this is what decides x < t at
 // every threshold t: the row goes right at the j-th smallest, counted from 0, if the rank exceeds j.
-func (s *sortedKeys) rank(key uint32) int {
+func (s *sortedKeys) rank(key uint64) int {
 	rank := 0
 	for step := s.step; step > 0; step >>= 1 {
-		// The sign of the difference, spread over the word, stands in for a branch that is a coin flip.
-		less := (int64(key) - int64(s.keys[rank+step-1])) >> 63
-		rank += step &^ int(less)
+		// The borrow of a subtraction stands in for a branch that is a coin flip.
+		_, less := bits.Sub64(key, s.keys[rank+step-1], 0)
+		rank += step & (int(less) - 1)
 	}
 	return rank
 }

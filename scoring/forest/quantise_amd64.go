@@ -2,7 +2,10 @@
 
 package forest
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 const (
 	// expandColumns is how many ranks a register holds.
@@ -16,15 +19,22 @@ const (
 // A vectorQuantiser quantises rows by AVX-512: blocks of 64 into columns, or single rows.
 type vectorQuantiser struct {
 	columns  *columns
-	features []int       // per feature of columns.ranked, its place in a row
-	tables   []rankTable // likewise; empty for one of more thresholds, which the search in Go serves
-	expand   []expandBlock
+	features []int // per feature of columns.ranked, its place in a row
+	// tables are likewise, those of float32 if the columns are narrow. The features that are searched have
+	// empty tables: the search in Go serves them.
+	tables    []rankTable[float32]
+	f64Tables []rankTable[float64]
+	searched  []bool
+	zeros     []float64 // likewise, the largest distance from zero that is missing, or -1
+	expand    []expandBlock
+	// categories are those of columns.categorical, for blocks of rows.
+	categories []vectorCategories
 }
 
 // A rankTable holds up to 256 thresholds, padded with NaN, and the last of each 16 of them.
-type rankTable struct {
-	last       [16]float32
-	thresholds [17 * 16]float32
+type rankTable[V number] struct {
+	last       [16]V
+	thresholds [17 * 16]V
 }
 
 // An expandBlock makes 32 columns of a single row: from which rank, less how much, and their byte for
@@ -36,21 +46,52 @@ type expandBlock struct {
 }
 
 func newVectorQuantiser(c *columns) vectorQuantiser {
-	q := vectorQuantiser{columns: c, expand: newExpandBlocks(c)}
+	n := len(c.ranked)
+	q := vectorQuantiser{columns: c, features: make([]int, n), searched: make([]bool, n), zeros: make([]float64, n), expand: newExpandBlocks(c)}
+	if c.narrow {
+		q.tables = make([]rankTable[float32], n)
+	} else {
+		q.f64Tables = make([]rankTable[float64], n)
+	}
 	for i := range c.ranked {
 		r := &c.ranked[i]
-		q.features = append(q.features, r.feature)
-		q.tables = append(q.tables, newRankTable(r.thresholds.floats()))
+		thresholds := r.thresholds.floats()
+		searched := len(thresholds) > maxTabled
+		if c.narrow {
+			// No library's forest needs that, and so the assembly has nothing for it.
+			searched = searched || r.zero || slices.ContainsFunc(thresholds, func(t float64) bool { return float64(float32(t)) != t })
+		}
+		if searched {
+			thresholds = nil
+		}
+		if c.narrow {
+			q.tables[i] = newRankTable(numbers[float32](thresholds))
+		} else {
+			q.f64Tables[i] = newRankTable(thresholds)
+		}
+		q.features[i], q.searched[i], q.zeros[i] = r.feature, searched, -1
+		if r.zero {
+			q.zeros[i] = ZeroBound
+		}
+	}
+	for i := range c.categorical {
+		q.categories = append(q.categories, newVectorCategories(&c.categorical[i]))
 	}
 	return q
 }
 
-func newRankTable(thresholds []float32) (t rankTable) {
-	if len(thresholds) > maxTabled {
-		thresholds = nil
+// floats returns the numbers whose ordered keys these are; that beyond infinity is NaN.
+func (s *sortedKeys) floats() []float64 {
+	floats := make([]float64, s.count)
+	for i, key := range s.keys[:s.count] {
+		floats[i] = math.Float64frombits(key ^ (^uint64(int64(key)>>63) | 1<<63))
 	}
+	return floats
+}
+
+func newRankTable[V number](thresholds []V) (t rankTable[V]) {
 	for i := range t.thresholds {
-		t.thresholds[i] = float32(math.NaN())
+		t.thresholds[i] = V(math.NaN())
 	}
 	copy(t.thresholds[:], thresholds)
 	for i := range t.last {
@@ -60,7 +101,11 @@ func newRankTable(thresholds []float32) (t rankTable) {
 }
 
 func newExpandBlocks(c *columns) []expandBlock {
-	blocks := make([]expandBlock, (c.count+expandColumns-1)/expandColumns)
+	ranked := 0 // the columns of ranks come first
+	for i := range c.ranked {
+		ranked += len(c.ranked[i].columns)
+	}
+	blocks := make([]expandBlock, (ranked+expandColumns-1)/expandColumns)
 	last := -1 // the block that has columns last
 	for i := range c.ranked {
 		for _, col := range c.ranked[i].columns {
@@ -81,9 +126,12 @@ func (q *vectorQuantiser) quantiseRow(dst []byte, ranks []uint16, row []float64)
 	if len(q.tables) > 0 {
 		rankRowAVX512(&ranks[0], &row[0], &q.features[0], len(q.tables), &q.tables[0])
 	}
-	for i := range c.ranked {
-		if r := &c.ranked[i]; r.thresholds.count > maxTabled {
-			ranks[i] = r.rank16(row[r.feature])
+	if len(q.f64Tables) > 0 {
+		rankRowF64AVX512(&ranks[0], &row[0], &q.features[0], len(q.f64Tables), &q.f64Tables[0], &q.zeros[0])
+	}
+	for i, searched := range q.searched {
+		if searched {
+			ranks[i] = c.rank16(&c.ranked[i], row[q.features[i]])
 		}
 	}
 	if len(q.expand) > 0 {
@@ -91,53 +139,57 @@ func (q *vectorQuantiser) quantiseRow(dst []byte, ranks []uint16, row []float64)
 	}
 	for i := range c.categorical {
 		f := &c.categorical[i]
-		copy(dst[f.first:f.first+f.width], f.row(float32(row[f.feature])))
+		copy(dst[f.first:f.first+f.width], f.row(row[f.feature]))
 	}
 }
 
-// quantiseBlock writes the columns of up to 64 rows.
-func (q *vectorQuantiser) quantiseBlock(s *vectorScratch, rows []float64, width int) {
+// quantiseBlock writes the columns of up to 64 rows to dst. It keeps 64 ranks of each feature.
+func (q *vectorQuantiser) quantiseBlock(dst []byte, kept []uint16, rows []float64, width int) {
 	c, n := q.columns, len(rows)/width
 	for i := range c.ranked {
-		r, ranks := &c.ranked[i], s.ranks[i*blockRows:(i+1)*blockRows]
-		if r.thresholds.count <= maxTabled {
-			rankColumnAVX512(&ranks[0], &rows[r.feature], width*8, n, &q.tables[i])
-		} else {
+		r, ranks := &c.ranked[i], kept[i*blockRows:(i+1)*blockRows]
+		switch {
+		case q.searched[i]:
 			for k := range n {
-				ranks[k] = r.rank16(rows[k*width+r.feature])
+				ranks[k] = c.rank16(r, rows[k*width+r.feature])
 			}
+		case c.narrow:
+			rankColumnAVX512(&ranks[0], &rows[r.feature], width*8, n, &q.tables[i])
+		default:
+			rankColumnF64AVX512(&ranks[0], &rows[r.feature], width*8, n, &q.f64Tables[i], q.zeros[i])
 		}
 		for _, col := range r.columns {
-			columnAVX512(&s.columns[col.column*blockRows], &ranks[0], uint16(col.below), col.missing)
+			columnAVX512(&dst[col.column*blockRows], &ranks[0], uint16(col.below), col.missing)
 		}
 	}
-	for i := range c.categorical {
-		cat := &c.categorical[i]
-		for k := range n {
-			for j, b := range cat.row(float32(rows[k*width+cat.feature])) {
-				s.columns[(cat.first+j)*blockRows+k] = b
-			}
-		}
+	for i := range q.categories {
+		q.categories[i].columns(dst, rows, width)
 	}
 }
 
 // rank16 returns the rank of x, or missingRank.
-func (r *rankedFeature) rank16(x float64) uint16 {
-	if x != x {
+func (c *columns) rank16(r *rankedFeature, x float64) uint16 {
+	if x = splitValue(x, c.narrow, r.zero); x != x {
 		return missingRank
 	}
-	return uint16(r.thresholds.rank(orderedKey(float32(x))))
+	return uint16(r.thresholds.rank(orderedKey(x)))
 }
 
 // rankColumnAVX512 writes the ranks of n > 0 values that are rowBytes apart.
 //
 //go:noescape
-func rankColumnAVX512(ranks *uint16, rows *float64, rowBytes, n int, table *rankTable)
+func rankColumnAVX512(ranks *uint16, rows *float64, rowBytes, n int, table *rankTable[float32])
+
+//go:noescape
+func rankColumnF64AVX512(ranks *uint16, rows *float64, rowBytes, n int, table *rankTable[float64], zero float64)
 
 // rankRowAVX512 writes the ranks of n > 0 features of one row, each in its own table.
 //
 //go:noescape
-func rankRowAVX512(ranks *uint16, row *float64, features *int, n int, tables *rankTable)
+func rankRowAVX512(ranks *uint16, row *float64, features *int, n int, tables *rankTable[float32])
+
+//go:noescape
+func rankRowF64AVX512(ranks *uint16, row *float64, features *int, n int, tables *rankTable[float64], zeros *float64)
 
 // columnAVX512 writes 64 ranks as bytes.
 //

@@ -19,7 +19,33 @@
 	VUCOMISS     X0, X0                    \
 	CMOVLPS      R12, AX
 
-// func rankColumnAVX512(ranks *uint16, rows *float64, rowBytes, n int, table *rankTable)
+// RANK_F64 makes AX the rank of the float64 at SI in the table at DX, or 65535 for NaN and for what is up to ZERO
+// from zero. R12 holds 65535, and X3 all bits but the sign.
+#define RANK_F64(ZERO) \
+	VMOVSD       (SI), X0                    \
+	VBROADCASTSD X0, Z1                      \
+	VCMPPD       $29, (DX), Z1, K1           \
+	VCMPPD       $29, 64(DX), Z1, K2         \
+	KUNPCKBW     K1, K2, K1                  \
+	KMOVW        K1, AX                      \
+	POPCNTL      AX, AX                      \
+	SHLL         $7, AX                      \
+	VCMPPD       $29, 128(DX)(AX*1), Z1, K1  \
+	VCMPPD       $29, 192(DX)(AX*1), Z1, K2  \
+	KUNPCKBW     K1, K2, K1                  \
+	KMOVW        K1, BX                      \
+	POPCNTL      BX, BX                      \
+	SHRL         $3, AX                      \
+	ADDL         BX, AX                      \
+	VANDPD       X3, X0, X0                  \
+	VUCOMISD     ZERO, X0                    \
+	CMOVLLS      R12, AX
+
+#define ALL_BUT_THE_SIGN(D) \
+	VPCMPEQD D, D, D     \
+	VPSRLQ   $1, D, D
+
+// func rankColumnAVX512(ranks *uint16, rows *float64, rowBytes, n int, table *rankTable[float32])
 TEXT ·rankColumnAVX512(SB), NOSPLIT, $0-40
 	MOVQ   ranks+0(FP), DI
 	MOVQ   rows+8(FP), SI
@@ -39,7 +65,28 @@ row:
 	VZEROUPPER
 	RET
 
-// func rankRowAVX512(ranks *uint16, row *float64, features *int, n int, tables *rankTable)
+// func rankColumnF64AVX512(ranks *uint16, rows *float64, rowBytes, n int, table *rankTable[float64], zero float64)
+TEXT ·rankColumnF64AVX512(SB), NOSPLIT, $0-48
+	MOVQ   ranks+0(FP), DI
+	MOVQ   rows+8(FP), SI
+	MOVQ   rowBytes+16(FP), R8
+	MOVQ   n+24(FP), CX
+	MOVQ   table+32(FP), DX
+	VMOVSD zero+40(FP), X2
+	MOVL   $65535, R12
+	ALL_BUT_THE_SIGN(X3)
+
+row:
+	RANK_F64(X2)
+	MOVW AX, (DI)
+	ADDQ $2, DI
+	ADDQ R8, SI
+	DECQ CX
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func rankRowAVX512(ranks *uint16, row *float64, features *int, n int, tables *rankTable[float32])
 TEXT ·rankRowAVX512(SB), NOSPLIT, $0-40
 	MOVQ   ranks+0(FP), DI
 	MOVQ   row+8(FP), R8
@@ -57,6 +104,31 @@ feature:
 	ADDQ $2, DI
 	ADDQ $8, R9
 	ADDQ $1152, DX
+	DECQ CX
+	JNZ  feature
+	VZEROUPPER
+	RET
+
+// func rankRowF64AVX512(ranks *uint16, row *float64, features *int, n int, tables *rankTable[float64], zeros *float64)
+TEXT ·rankRowF64AVX512(SB), NOSPLIT, $0-48
+	MOVQ ranks+0(FP), DI
+	MOVQ row+8(FP), R8
+	MOVQ features+16(FP), R9
+	MOVQ n+24(FP), CX
+	MOVQ tables+32(FP), DX
+	MOVQ zeros+40(FP), R10
+	MOVL $65535, R12
+	ALL_BUT_THE_SIGN(X3)
+
+feature:
+	MOVQ (R9), SI
+	LEAQ (R8)(SI*8), SI
+	RANK_F64((R10))
+	MOVW AX, (DI)
+	ADDQ $2, DI
+	ADDQ $8, R9
+	ADDQ $8, R10
+	ADDQ $2304, DX
 	DECQ CX
 	JNZ  feature
 	VZEROUPPER

@@ -2,6 +2,7 @@ package forest
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -17,67 +18,111 @@ type nodeTest struct {
 	threshold uint8
 }
 
-// nodeTests finds the test of each split. It is needed only while a forest is compiled.
+// nodeTests finds the test of each split in rows that are quantised into columns. It is needed only while
+// a forest is compiled.
 type nodeTests struct {
-	thresholds [][]uint32   // per feature, the keys of its thresholds in order
-	chunks     [][]sideUses // per feature and chunk
+	columns *columns
+	// thresholds are, per feature as [Node.rankedAs] numbers them, the keys of its thresholds in order.
+	thresholds [][]uint64
+	chunks     [][]chunkColumns // likewise, then by chunk
 	sets       map[setColumn]uint16
+	lessEqual  bool
 }
 
-// sideUses are the columns of a chunk by the byte of a missing value, noColumn where no split needs it.
-type sideUses struct{ left, right int }
+// chunkColumns are the columns of a chunk by what its splits do with a missing value, noColumn where
+// none does that.
+type chunkColumns [3]int
 
 const noColumn = -1
 
+// What a split does with a missing value.
+const (
+	missingLeft = iota
+	missingRight
+	missingIsZero
+)
+
 // A setColumn is what a column of a categorical feature stands for.
 type setColumn struct {
-	feature     int32
-	defaultLeft bool
-	codes       string // four bytes each, to be comparable
+	of           rankedAs
+	missingRight bool
+	codes        string // four bytes each, to be comparable
 }
 
-// newColumns returns the columns that the splits of f need, and the test of each split. It fails for
-// a forest that takes more than maxColumns or maxCategoryBytes.
-func newColumns(f *Forest) (*columns, *nodeTests, error) {
-	c := &columns{}
+// rankedAs numbers the features twice: for splits at which NaN alone is missing, and for those at which
+// what counts as zero is missing too.
+type rankedAs int
+
+func (n *Node) rankedAs() rankedAs {
+	if n.Missing == MissingZero {
+		return rankedAs(2*n.Feature + 1)
+	}
+	return rankedAs(2 * n.Feature)
+}
+
+func (r rankedAs) feature() int { return int(r) / 2 }
+
+func (r rankedAs) zero() bool { return r%2 == 1 }
+
+// ofMissing returns what split n does with a missing value.
+func (n *Node) ofMissing() int {
+	switch {
+	case n.Missing == MissingNone:
+		return missingIsZero
+	case n.DefaultLeft:
+		return missingLeft
+	}
+	return missingRight
+}
+
+// newNodeTests returns the columns that the splits of f need, and the test of each split. It fails for
+// a forest that takes more than maxColumns or maxCategoryBytes, and for one whose leaves take the row's
+// own values.
+func newNodeTests(f *Forest) (*nodeTests, error) {
+	if f.hasLinearLeaves() {
+		return nil, errors.New("its leaves are linear")
+	}
+	c := &columns{narrow: !f.Wide}
 	tests := &nodeTests{
-		thresholds: make([][]uint32, f.NumFeature),
-		chunks:     make([][]sideUses, f.NumFeature),
+		columns:    c,
+		thresholds: make([][]uint64, 2*f.NumFeature),
+		chunks:     make([][]chunkColumns, 2*f.NumFeature),
 		sets:       make(map[setColumn]uint16),
+		lessEqual:  f.LessEqual,
 	}
 	f.eachSplit(func(t *Tree, n *Node) {
 		if n.Set >= 0 {
 			tests.sets[t.setColumn(n)] = 0
 		} else {
-			tests.thresholds[n.Feature] = append(tests.thresholds[n.Feature], orderedKey(float32(n.Threshold)))
+			tests.thresholds[n.rankedAs()] = append(tests.thresholds[n.rankedAs()], tests.key(n))
 		}
 	})
 	for i, keys := range tests.thresholds {
 		slices.Sort(keys)
 		keys = slices.Compact(keys)
 		tests.thresholds[i] = keys
-		tests.chunks[i] = make([]sideUses, (len(keys)+chunkThresholds-1)/chunkThresholds)
+		tests.chunks[i] = make([]chunkColumns, (len(keys)+chunkThresholds-1)/chunkThresholds)
 		for k := range tests.chunks[i] {
-			tests.chunks[i][k] = sideUses{noColumn, noColumn}
+			tests.chunks[i][k] = chunkColumns{noColumn, noColumn, noColumn}
 		}
 	}
 	f.eachSplit(func(_ *Tree, n *Node) {
 		if n.Set < 0 {
 			chunk, _ := tests.position(n)
-			*tests.chunks[n.Feature][chunk].of(n.DefaultLeft) = 0
+			tests.chunks[n.rankedAs()][chunk][n.ofMissing()] = 0
 		}
 	})
-	for feature := range tests.chunks {
-		c.addRanked(feature, tests)
+	for i := range tests.chunks {
+		c.addRanked(rankedAs(i), tests)
 	}
 	if err := c.addCategorical(tests.sets); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if c.count > maxColumns {
-		return nil, nil, fmt.Errorf("its splits take %d columns, and at most %d fit", c.count, maxColumns)
+		return nil, fmt.Errorf("its splits take %d columns, and at most %d fit", c.count, maxColumns)
 	}
 	c.stride = max(1, (c.count+strideUnit-1)/strideUnit) * strideUnit
-	return c, tests, nil
+	return tests, nil
 }
 
 func (f *Forest) eachSplit(visit func(t *Tree, n *Node)) {
@@ -91,16 +136,19 @@ func (f *Forest) eachSplit(visit func(t *Tree, n *Node)) {
 	}
 }
 
-func (s *sideUses) of(defaultLeft bool) *int {
-	if defaultLeft {
-		return &s.left
+// key returns the key of the least value that goes right at a numeric split. That of no number goes right
+// where infinity goes left.
+func (s *nodeTests) key(n *Node) uint64 {
+	key := orderedKey(n.Threshold)
+	if s.lessEqual {
+		key++
 	}
-	return &s.right
+	return key
 }
 
 // position returns the chunk of a numeric split's threshold, and its place in there.
 func (s *nodeTests) position(n *Node) (chunk, place int) {
-	i, _ := slices.BinarySearch(s.thresholds[n.Feature], orderedKey(float32(n.Threshold)))
+	i, _ := slices.BinarySearch(s.thresholds[n.rankedAs()], s.key(n))
 	return i / chunkThresholds, i % chunkThresholds
 }
 
@@ -110,55 +158,59 @@ func (s *nodeTests) of(t *Tree, n *Node) nodeTest {
 		return nodeTest{column: s.sets[t.setColumn(n)]}
 	}
 	chunk, place := s.position(n)
-	return nodeTest{column: uint16(*s.chunks[n.Feature][chunk].of(n.DefaultLeft)), threshold: uint8(place)}
+	return nodeTest{column: uint16(s.chunks[n.rankedAs()][chunk][n.ofMissing()]), threshold: uint8(place)}
 }
 
 // addRanked adds the columns of a feature that has thresholds, and writes their numbers to tests.
-func (c *columns) addRanked(feature int, tests *nodeTests) {
-	keys := tests.thresholds[feature]
+func (c *columns) addRanked(of rankedAs, tests *nodeTests) {
+	keys := tests.thresholds[of]
 	if len(keys) == 0 {
 		return
 	}
-	r := rankedFeature{feature: feature, thresholds: newSortedKeys(keys)}
-	for i := range tests.chunks[feature] {
+	r := rankedFeature{feature: of.feature(), zero: of.zero(), thresholds: newSortedKeys(keys)}
+	for i := range tests.chunks[of] {
 		below := i * chunkThresholds
-		if at := &tests.chunks[feature][i].left; *at != noColumn {
-			r.columns = append(r.columns, rankColumn{column: c.take(at), below: below})
+		missing := [...]uint8{
+			missingLeft:   0,
+			missingRight:  255,
+			missingIsZero: chunkRank(r.thresholds.rank(orderedKey(0)), below),
 		}
-		if at := &tests.chunks[feature][i].right; *at != noColumn {
-			r.columns = append(r.columns, rankColumn{column: c.take(at), below: below, missing: 255})
+		for k, column := range tests.chunks[of][i] {
+			if column != noColumn {
+				tests.chunks[of][i][k] = c.count
+				r.columns = append(r.columns, rankColumn{c.count, below, missing[k]})
+				c.count++
+			}
 		}
 	}
 	c.ranked = append(c.ranked, r)
 }
 
-// take gives out the next column.
-func (c *columns) take(at *int) int {
-	*at = c.count
-	c.count++
-	return *at
-}
-
 func (t *Tree) setColumn(n *Node) setColumn {
-	codes := make([]byte, 0, 4*len(t.Sets[n.Set]))
-	for _, code := range t.Sets[n.Set] {
+	set := t.Sets[n.Set]
+	codes := make([]byte, 0, 4*len(set))
+	for _, code := range set {
 		codes = binary.LittleEndian.AppendUint32(codes, code)
 	}
-	return setColumn{n.Feature, n.DefaultLeft, string(codes)}
+	right := !n.DefaultLeft
+	if n.Missing == MissingNone {
+		right = slices.Contains(set, 0)
+	}
+	return setColumn{n.rankedAs(), right, string(codes)}
 }
 
-func (s setColumn) eachCode(visit func(code uint32)) {
+func (s setColumn) eachCode(visit func(code uint64)) {
 	for codes := []byte(s.codes); len(codes) > 0; codes = codes[4:] {
-		visit(binary.LittleEndian.Uint32(codes))
+		visit(uint64(binary.LittleEndian.Uint32(codes)))
 	}
 }
 
 // addCategorical adds a column for each of sets, those of one feature side by side, and writes their
 // numbers to sets.
 func (c *columns) addCategorical(sets map[setColumn]uint16) error {
-	byFeature := make(map[int32][]setColumn)
+	byFeature := make(map[rankedAs][]setColumn)
 	for s := range sets {
-		byFeature[s.feature] = append(byFeature[s.feature], s)
+		byFeature[s.of] = append(byFeature[s.of], s)
 	}
 	size := 0
 	for _, feature := range slices.Sorted(maps.Keys(byFeature)) {
@@ -166,16 +218,16 @@ func (c *columns) addCategorical(sets map[setColumn]uint16) error {
 		// The order is that of no map, so that a model has the same columns in every process.
 		slices.SortFunc(of, func(a, b setColumn) int {
 			switch {
-			case a.defaultLeft == b.defaultLeft:
+			case a.missingRight == b.missingRight:
 				return strings.Compare(a.codes, b.codes)
-			case a.defaultLeft:
+			case b.missingRight:
 				return -1
 			}
 			return 1
 		})
-		var codes []uint32
+		var codes []uint64
 		for _, s := range of {
-			s.eachCode(func(code uint32) { codes = append(codes, code) })
+			s.eachCode(func(code uint64) { codes = append(codes, code) })
 		}
 		slices.Sort(codes)
 		codes = slices.Compact(codes)
@@ -185,21 +237,24 @@ func (c *columns) addCategorical(sets map[setColumn]uint16) error {
 		for i, s := range of {
 			sets[s] = uint16(c.count + i)
 		}
-		c.categorical = append(c.categorical, newCategoricalFeature(int(feature), c.count, codes, of))
+		c.categorical = append(c.categorical, newCategoricalFeature(feature, c, codes, of))
 		c.count += len(of)
 	}
 	return nil
 }
 
-func newCategoricalFeature(feature, first int, codes []uint32, sets []setColumn) categoricalFeature {
-	f := categoricalFeature{feature: feature, first: first, width: len(sets), codes: newSortedKeys(codes)}
+// newCategoricalFeature returns a feature whose columns follow those of c.
+func newCategoricalFeature(of rankedAs, c *columns, codes []uint64, sets []setColumn) categoricalFeature {
+	f := categoricalFeature{
+		feature: of.feature(), narrow: c.narrow, zero: of.zero(), first: c.count, width: len(sets), codes: newSortedKeys(codes),
+	}
 	f.bytes = make([]byte, (len(codes)+2)*len(sets))
 	for i, s := range sets {
-		s.eachCode(func(code uint32) {
+		s.eachCode(func(code uint64) {
 			at, _ := slices.BinarySearch(codes, code)
 			f.bytes[at*f.width+i] = 1
 		})
-		if !s.defaultLeft {
+		if s.missingRight {
 			f.bytes[(len(codes)+1)*f.width+i] = 1
 		}
 	}

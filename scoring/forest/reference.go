@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// The reference walk is what margins mean: pointers followed from the root, float32 added in tree order.
+// The reference walk is what margins mean: pointers followed from the root, leaves added in tree order.
 // Every kernel gives its bits. It also scores what no kernel is made for: a Forest that is a literal,
 // and one that [New] found cheaper to walk than to quantise rows for.
 

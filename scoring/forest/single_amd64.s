@@ -2,10 +2,10 @@
 
 #include "textflag.h"
 
-// PERMUTE gathers the bytes of a row in Z20 and Z21 that Z1 numbers into Z1. PERMUTE_WIDE does so of a row that
+// PERMUTE gathers the bytes of a row in Z20 and Z21 that Z1 numbers into Z1. PERMUTE_LONG does so of a row that
 // goes on in Z22 and Z23.
 #define PERMUTE VPERMI2B Z21, Z20, Z1
-#define PERMUTE_WIDE \
+#define PERMUTE_LONG \
 	VPMOVB2M  Z1, K1        \
 	VMOVDQA64 Z1, Z2        \
 	VPERMI2B  Z21, Z20, Z1  \
@@ -17,8 +17,9 @@
 	BTQ  BX, AX \
 	ADCQ BX, BX
 
-// BLOCK adds the leaf of one block, whose leaves begin at 128 bytes, and whose lowest slots at 64.
-#define BLOCK \
+// BLOCK adds the leaf of one block of SIZE bytes. Its leaves begin at 128 bytes, and its lowest slots at 64: a leaf is
+// at AT plus its slot times SCALE. MOV and ADD are those of the leaves' type.
+#define BLOCK(MOV, ADD, AT, SCALE, SIZE) \
 	VPCMPUB $6, 64(SI), Z1, K1   \
 	KMOVQ   K1, AX               \
 	MOVL    $1, BX               \
@@ -28,117 +29,163 @@
 	DOWN                         \
 	DOWN                         \
 	DOWN                         \
-	VMOVSS  -128(SI)(BX*4), X4   \
-	VMOVSS  X4, (DI)             \
-	VADDSS  X4, X3, X3           \
-	ADDQ    $384, SI             \
-	ADDQ    $4, DI
+	MOV     AT(SI)(BX*SCALE), X4 \
+	MOV     X4, (DI)             \
+	ADD     X4, X3, X3           \
+	ADDQ    $SIZE, SI            \
+	ADDQ    $SCALE, DI
+
+#define BLOCK_F32 BLOCK(VMOVSS, VADDSS, -128, 4, 384)
+#define BLOCK_F64 BLOCK(VMOVSD, VADDSD, -384, 8, 640)
 
 // MATCH adds the leaf of one tree of a pair: OUTCOMES has its outcomes, and the offsets are those of its
-// arrays from SI.
-#define MATCH(OUTCOMES, WANT, CARE, LEAF, AT) \
-	VPBROADCASTD OUTCOMES, Z2           \
-	VPXORD       (WANT)(SI), Z2, Z4     \
-	VPXORD       (WANT+64)(SI), Z2, Z5  \
-	VPTESTNMD    (CARE)(SI), Z4, K2     \
-	VPTESTNMD    (CARE+64)(SI), Z5, K3  \
-	KUNPCKWD     K2, K3, K4             \
-	KMOVD        K4, BX                 \
-	TZCNTL       BX, BX                 \
-	VMOVSS       (LEAF)(SI)(BX*4), X4   \
-	VMOVSS       X4, (AT)(DI)           \
-	VADDSS       X4, X3, X3
+// arrays from SI, and of its place from DI.
+#define MATCH(MOV, ADD, SCALE, OUTCOMES, WANT, CARE, LEAF, AT) \
+	VPBROADCASTD OUTCOMES, Z2            \
+	VPXORD       (WANT)(SI), Z2, Z4      \
+	VPXORD       (WANT+64)(SI), Z2, Z5   \
+	VPTESTNMD    (CARE)(SI), Z4, K2      \
+	VPTESTNMD    (CARE+64)(SI), Z5, K3   \
+	KUNPCKWD     K2, K3, K4              \
+	KMOVD        K4, BX                  \
+	TZCNTL       BX, BX                  \
+	MOV          (LEAF)(SI)(BX*SCALE), X4 \
+	MOV          X4, (AT)(DI)            \
+	ADD          X4, X3, X3
 
 // PAIR adds the leaves of two trees.
-#define PAIR \
+#define PAIR(MOV, ADD, SCALE) \
 	VPCMPUB $6, 64(SI), Z1, K1   \
 	KMOVQ   K1, AX               \
-	MATCH(AX, 128, 384, 640, 0)  \
+	MATCH(MOV, ADD, SCALE, AX, 128, 384, 640, 0)  \
 	SHRQ    $32, AX              \
-	MATCH(AX, 256, 512, 768, 4)  \
-	ADDQ    $896, SI             \
-	ADDQ    $8, DI
+	MATCH(MOV, ADD, SCALE, AX, 256, 512, (640+32*SCALE), SCALE)  \
+	ADDQ    $(640+64*SCALE), SI  \
+	ADDQ    $(2*SCALE), DI
 
-// func addRowAVX512(leaves *float32, blocks *treeBlock[uint8], n int, row *byte, sum float32) float32
+#define PAIR_F32 PAIR(VMOVSS, VADDSS, 4)
+#define PAIR_F64 PAIR(VMOVSD, VADDSD, 8)
+
+// ADD_ROW is the body of a function: PERMUTED permutes, and TREES adds the leaves of one block or one pair. Where its
+// loop begins in a cache line makes a difference of an eighth.
+#define ADD_ROW(PERMUTED, TREES) \
+	PCALIGN $64        \
+next:                 \
+	VMOVDQU64 (SI), Z1 \
+	PERMUTED           \
+	TREES              \
+	DECQ CX            \
+	JNZ  next
+
+#define LOAD_ROW \
+	VMOVDQU64 (R8), Z20   \
+	VMOVDQU64 64(R8), Z21
+
+#define LOAD_LONG_ROW \
+	LOAD_ROW               \
+	VMOVDQU64 128(R8), Z22 \
+	VMOVDQU64 192(R8), Z23
+
+// func addRowAVX512(leaves *float32, blocks *treeBlock[uint8, float32], n int, row *byte, sum float32) float32
 TEXT ·addRowAVX512(SB), NOSPLIT, $0-44
-	MOVQ      leaves+0(FP), DI
-	MOVQ      blocks+8(FP), SI
-	MOVQ      n+16(FP), CX
-	MOVQ      row+24(FP), R8
-	VMOVSS    sum+32(FP), X3
-	VMOVDQU64 (R8), Z20
-	VMOVDQU64 64(R8), Z21
-
-next:
-	VMOVDQU64 (SI), Z1
-	PERMUTE
-	BLOCK
-	DECQ CX
-	JNZ  next
+	MOVQ   leaves+0(FP), DI
+	MOVQ   blocks+8(FP), SI
+	MOVQ   n+16(FP), CX
+	MOVQ   row+24(FP), R8
+	VMOVSS sum+32(FP), X3
+	LOAD_ROW
+	ADD_ROW(PERMUTE, BLOCK_F32)
 	VMOVSS X3, ret+40(FP)
 	VZEROUPPER
 	RET
 
-// func addWideRowAVX512(leaves *float32, blocks *treeBlock[uint8], n int, row *byte, sum float32) float32
-TEXT ·addWideRowAVX512(SB), NOSPLIT, $0-44
-	MOVQ      leaves+0(FP), DI
-	MOVQ      blocks+8(FP), SI
-	MOVQ      n+16(FP), CX
-	MOVQ      row+24(FP), R8
-	VMOVSS    sum+32(FP), X3
-	VMOVDQU64 (R8), Z20
-	VMOVDQU64 64(R8), Z21
-	VMOVDQU64 128(R8), Z22
-	VMOVDQU64 192(R8), Z23
+// func addRowF64AVX512(leaves *float64, blocks *treeBlock[uint8, float64], n int, row *byte, sum float64) float64
+TEXT ·addRowF64AVX512(SB), NOSPLIT, $0-48
+	MOVQ   leaves+0(FP), DI
+	MOVQ   blocks+8(FP), SI
+	MOVQ   n+16(FP), CX
+	MOVQ   row+24(FP), R8
+	VMOVSD sum+32(FP), X3
+	LOAD_ROW
+	ADD_ROW(PERMUTE, BLOCK_F64)
+	VMOVSD X3, ret+40(FP)
+	VZEROUPPER
+	RET
 
-next:
-	VMOVDQU64 (SI), Z1
-	PERMUTE_WIDE
-	BLOCK
-	DECQ CX
-	JNZ  next
+// func addLongRowAVX512(leaves *float32, blocks *treeBlock[uint8, float32], n int, row *byte, sum float32) float32
+TEXT ·addLongRowAVX512(SB), NOSPLIT, $0-44
+	MOVQ   leaves+0(FP), DI
+	MOVQ   blocks+8(FP), SI
+	MOVQ   n+16(FP), CX
+	MOVQ   row+24(FP), R8
+	VMOVSS sum+32(FP), X3
+	LOAD_LONG_ROW
+	ADD_ROW(PERMUTE_LONG, BLOCK_F32)
 	VMOVSS X3, ret+40(FP)
 	VZEROUPPER
 	RET
 
-// func addMatchedAVX512(leaves *float32, pairs *matchedPair, n int, row *byte, sum float32) float32
+// func addLongRowF64AVX512(leaves *float64, blocks *treeBlock[uint8, float64], n int, row *byte, sum float64) float64
+TEXT ·addLongRowF64AVX512(SB), NOSPLIT, $0-48
+	MOVQ   leaves+0(FP), DI
+	MOVQ   blocks+8(FP), SI
+	MOVQ   n+16(FP), CX
+	MOVQ   row+24(FP), R8
+	VMOVSD sum+32(FP), X3
+	LOAD_LONG_ROW
+	ADD_ROW(PERMUTE_LONG, BLOCK_F64)
+	VMOVSD X3, ret+40(FP)
+	VZEROUPPER
+	RET
+
+// func addMatchedAVX512(leaves *float32, pairs *matchedPair[float32], n int, row *byte, sum float32) float32
 TEXT ·addMatchedAVX512(SB), NOSPLIT, $0-44
-	MOVQ      leaves+0(FP), DI
-	MOVQ      pairs+8(FP), SI
-	MOVQ      n+16(FP), CX
-	MOVQ      row+24(FP), R8
-	VMOVSS    sum+32(FP), X3
-	VMOVDQU64 (R8), Z20
-	VMOVDQU64 64(R8), Z21
-
-next:
-	VMOVDQU64 (SI), Z1
-	PERMUTE
-	PAIR
-	DECQ CX
-	JNZ  next
+	MOVQ   leaves+0(FP), DI
+	MOVQ   pairs+8(FP), SI
+	MOVQ   n+16(FP), CX
+	MOVQ   row+24(FP), R8
+	VMOVSS sum+32(FP), X3
+	LOAD_ROW
+	ADD_ROW(PERMUTE, PAIR_F32)
 	VMOVSS X3, ret+40(FP)
 	VZEROUPPER
 	RET
 
-// func addWideMatchedAVX512(leaves *float32, pairs *matchedPair, n int, row *byte, sum float32) float32
-TEXT ·addWideMatchedAVX512(SB), NOSPLIT, $0-44
-	MOVQ      leaves+0(FP), DI
-	MOVQ      pairs+8(FP), SI
-	MOVQ      n+16(FP), CX
-	MOVQ      row+24(FP), R8
-	VMOVSS    sum+32(FP), X3
-	VMOVDQU64 (R8), Z20
-	VMOVDQU64 64(R8), Z21
-	VMOVDQU64 128(R8), Z22
-	VMOVDQU64 192(R8), Z23
+// func addMatchedF64AVX512(leaves *float64, pairs *matchedPair[float64], n int, row *byte, sum float64) float64
+TEXT ·addMatchedF64AVX512(SB), NOSPLIT, $0-48
+	MOVQ   leaves+0(FP), DI
+	MOVQ   pairs+8(FP), SI
+	MOVQ   n+16(FP), CX
+	MOVQ   row+24(FP), R8
+	VMOVSD sum+32(FP), X3
+	LOAD_ROW
+	ADD_ROW(PERMUTE, PAIR_F64)
+	VMOVSD X3, ret+40(FP)
+	VZEROUPPER
+	RET
 
-next:
-	VMOVDQU64 (SI), Z1
-	PERMUTE_WIDE
-	PAIR
-	DECQ CX
-	JNZ  next
+// func addLongMatchedAVX512(leaves *float32, pairs *matchedPair[float32], n int, row *byte, sum float32) float32
+TEXT ·addLongMatchedAVX512(SB), NOSPLIT, $0-44
+	MOVQ   leaves+0(FP), DI
+	MOVQ   pairs+8(FP), SI
+	MOVQ   n+16(FP), CX
+	MOVQ   row+24(FP), R8
+	VMOVSS sum+32(FP), X3
+	LOAD_LONG_ROW
+	ADD_ROW(PERMUTE_LONG, PAIR_F32)
 	VMOVSS X3, ret+40(FP)
+	VZEROUPPER
+	RET
+
+// func addLongMatchedF64AVX512(leaves *float64, pairs *matchedPair[float64], n int, row *byte, sum float64) float64
+TEXT ·addLongMatchedF64AVX512(SB), NOSPLIT, $0-48
+	MOVQ   leaves+0(FP), DI
+	MOVQ   pairs+8(FP), SI
+	MOVQ   n+16(FP), CX
+	MOVQ   row+24(FP), R8
+	VMOVSD sum+32(FP), X3
+	LOAD_LONG_ROW
+	ADD_ROW(PERMUTE_LONG, PAIR_F64)
+	VMOVSD X3, ret+40(FP)
 	VZEROUPPER
 	RET

@@ -56,10 +56,7 @@ func BenchmarkContributions(b *testing.B) {
 		f    *forest.Forest
 		rows []float64
 	}{{"demo", demoModel, demoRows}, {"full", full, fullRows}, {"28 features", wide, wideRows}, {"60 features", wider, widerRows}} {
-		quadrature, err := forest.Quadrature(c.f)
-		if err != nil {
-			b.Fatal(err)
-		}
+		quadrature := forest.Quadrature(c.f)
 		b.Run(c.name+"/quadrature", func(b *testing.B) { benchmarkContributions(b, quadrature, c.rows) })
 		for _, k := range []forest.Kernel{forest.KernelGo, forest.KernelAVX512} {
 			if f := withKernel(c.f, k); f != nil {

@@ -1,32 +1,35 @@
 package forest
 
 import (
+	"fmt"
 	"math"
 	"math/bits"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // tableWorkers is how many trees are built at a time.
 const tableWorkers = 2
 
+// fillCheck is how often the progress of the workers is looked at.
+const fillCheck = 50 * time.Millisecond
+
 // maxTableLeaf bounds a tree's leaves, so that no sum of their contributions is beyond float32.
 const maxTableLeaf = 1e36
 
 // newPatternTables returns the tables of f, or nil for a forest that they do not suit: that depends on
-// the trees alone. The bits of the entries do not depend on the number of workers or CPUs.
-func newPatternTables(f *Forest) *patternTables {
-	if !f.plain() {
-		return nil
-	}
+// the trees alone. It uses tests where there are any. The bits of the entries do not depend on the number of workers
+// or CPUs. The error is that of progress.
+func newPatternTables(f *Forest, tests *nodeTests, progress *Progress) (*patternTables, error) {
 	p := &patternTables{places: numPlaces(f.NumFeature)}
 	var padded []*paddedTree
 	size := 1
 	for _, i := range treesByGroup(f) {
 		t := &f.Trees[i]
 		if t.depth() > maxTableDepth || t.largestLeaf() > maxTableLeaf {
-			return nil
+			return nil, nil
 		}
 		if t.Nodes[0].Left == 0 {
 			continue
@@ -35,7 +38,7 @@ func newPatternTables(f *Forest) *patternTables {
 		tree := patternTree{group: t.Group, mask: uint8(pad.patterns() - 1), subtrees: pad.subtrees(size)}
 		size += len(tree.subtrees) * pad.patterns()
 		if size > maxTableBytes/(entryLanes*4) {
-			return nil
+			return nil, nil
 		}
 		if f.NumFeature > entryLanes {
 			tree.features = pad.setLanes(tree.subtrees, f.NumFeature <= maxForestPlaces)
@@ -43,15 +46,17 @@ func newPatternTables(f *Forest) *patternTables {
 		padded, p.trees = append(padded, pad), append(p.trees, tree)
 	}
 	p.entries = make([]entry, size)
-	p.fill(padded)
-	p.outcomes = newOutcomes(f, padded)
+	if err := p.fill(padded, progress); err != nil {
+		return nil, fmt.Errorf("forest: tables of contributions: %w", err)
+	}
+	p.outcomes = newOutcomes(tests, padded)
 	p.vector = newVectorTables(p)
 	p.scratch.New = func() any {
 		size := p.stride() * tableRows
 		bytes := make([]byte, 2*size+strideUnit)
 		return &tableScratch{rows: bytes[size:], columns: bytes[:size]}
 	}
-	return p
+	return p, nil
 }
 
 func numPlaces(features int) int {
@@ -73,24 +78,44 @@ func treesByGroup(f *Forest) []int {
 	return order
 }
 
-// fill computes the entries of all trees, each in its own place.
-func (p *patternTables) fill(padded []*paddedTree) {
+// fill computes the entries of all trees, each in its own place. All workers have ended when it returns.
+func (p *patternTables) fill(padded []*paddedTree, progress *Progress) error {
 	var next atomic.Int64
 	var workers sync.WaitGroup
 	for range tableWorkers {
 		workers.Go(func() {
+			games := newTreeGames()
 			for i := next.Add(1) - 1; i < int64(len(padded)); i = next.Add(1) - 1 {
-				pad, tree := padded[i], &p.trees[i]
-				games := pad.games()
-				for k := range tree.subtrees {
-					s := &tree.subtrees[k]
-					entries, four := p.entries[s.first:][:pad.patterns()], games[4*s.slot-maxSlots:][:4]
-					fillSubtree(entries, four, p.lanesOf(tree, s, four))
-				}
+				games.of(padded[i])
+				p.fillTree(&p.trees[i], padded[i], games)
 			}
 		})
 	}
-	workers.Wait()
+	done := make(chan struct{})
+	go func() { workers.Wait(); close(done) }()
+	tick := time.NewTicker(fillCheck)
+	defer tick.Stop()
+	for {
+		if err := progress.made(int(min(next.Load(), int64(len(padded)))), len(padded)); err != nil {
+			next.Store(int64(len(padded))) // there is nothing left to take
+			<-done
+			return err
+		}
+		select {
+		case <-done:
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// fillTree computes the entries of one tree from its games.
+func (p *patternTables) fillTree(tree *patternTree, pad *paddedTree, games *treeGames) {
+	for k := range tree.subtrees {
+		s := &tree.subtrees[k]
+		entries, four := p.entries[s.first:][:pad.patterns()], games.games[4*s.slot-maxSlots:][:4]
+		fillSubtree(entries, four, p.lanesOf(tree, s, four))
+	}
 }
 
 // A paddedTree is a tree as the far left of a complete one of depth 6, by slot. A leaf above the lowest

@@ -1,5 +1,7 @@
 package forest
 
+import "slices"
+
 // A leafGame has what a leaf contributes to the features on its path, for every set of splits on the
 // path that a row may satisfy.
 type leafGame struct {
@@ -18,20 +20,29 @@ func (g *leafGame) contributions(satisfied int) []float64 {
 	return g.phi[satisfied>>g.height*n:][:n]
 }
 
-// games returns the games of all leaves of the padded tree; that of no leaf is empty.
-func (p *paddedTree) games() (games [maxSlots]leafGame) {
-	rule := gaussLegendre(numBlocks(maxTableDepth))[0]
-	for i, leaf := range p.leaves {
-		if leaf >= 0 {
-			games[i] = p.game(i, &rule)
-		}
-	}
-	return games
+// treeGames are the games of a tree's leaves, by place on the lowest level. Each tree uses the memory of the one before
+// it: otherwise tables would leave several times their own size of garbage.
+type treeGames struct {
+	rule  rule
+	games [maxSlots]leafGame
 }
 
-// game returns the game of the leaf at a place of the lowest level.
-func (p *paddedTree) game(place int, rule *rule) leafGame {
-	g := leafGame{height: p.height[place]}
+func newTreeGames() *treeGames { return &treeGames{rule: gaussLegendre(numBlocks(maxTableDepth))[0]} }
+
+// of makes them the games of all leaves of the padded tree; that of no leaf is empty.
+func (t *treeGames) of(p *paddedTree) {
+	for i, leaf := range p.leaves {
+		g := &t.games[i]
+		g.features, g.phi = g.features[:0], g.phi[:0]
+		if leaf >= 0 {
+			g.play(p, i, &t.rule)
+		}
+	}
+}
+
+// play makes it the game of the leaf at a place of the lowest level.
+func (g *leafGame) play(p *paddedTree, place int, rule *rule) {
+	g.height = p.height[place]
 	splits := p.depth - g.height
 	var shares [maxTableDepth]float64 // by feature of the game
 	var featureOf [maxTableDepth]int  // by split, the root first
@@ -60,7 +71,7 @@ func (p *paddedTree) game(place int, rule *rule) leafGame {
 	for set := range 1 << n {
 		known[set] = shapley(value, shares[:n], set, rule)
 	}
-	g.phi = make([]float64, 0, n<<splits)
+	g.phi = slices.Grow(g.phi, n<<splits)
 	for satisfied := range 1 << splits {
 		set := 1<<n - 1
 		for k, at := range featureOf[:splits] {
@@ -70,7 +81,6 @@ func (p *paddedTree) game(place int, rule *rule) leafGame {
 		}
 		g.phi = append(g.phi, known[set][:n]...)
 	}
-	return g
 }
 
 // shapley returns the Shapley values of a leaf's game, whose formula is that of [quadrature]: the row

@@ -33,7 +33,7 @@ func withKernel(f *forest.Forest, k forest.Kernel) *forest.Forest {
 // another.
 func checkTables(t *rapid.T, f *forest.Forest, rows []float64) {
 	t.Helper()
-	phi, want := contributions(f, rows), contributions(byQuadrature(t, f), rows)
+	phi, want := contributions(f, rows), contributions(forest.Quadrature(f), rows)
 	size := treeSizes(f)
 	for i, w := range want {
 		if !(math.Abs(phi[i]-w) <= 2e-7*size[i/(f.NumFeature+1)%f.NumGroup]) {
@@ -76,7 +76,7 @@ func sameBits(a, b []float64) bool {
 
 func checkContributionsOfAnyForest(t *rapid.T) {
 	// Up to 8 features, an entry's lanes are the features; beyond, each tree counts its own.
-	f := drawPlainForest(t, rapid.SampledFrom([]int{8, 9, 20, 80}).Draw(t, "most features"), 6)
+	f := drawForest(t, rapid.SampledFrom([]int{8, 9, 20, 80}).Draw(t, "most features"), 6, false)
 	if rapid.Bool().Draw(t, "covers do not add up") {
 		for _, tree := range f.Trees {
 			for i := range tree.Nodes {
@@ -90,6 +90,10 @@ func checkContributionsOfAnyForest(t *rapid.T) {
 		f = made
 	}
 	checkTables(t, f, drawRows(t, f))
+
+	deep := drawForest(t, rapid.SampledFrom([]int{2, 12, 40}).Draw(t, "most features of deep trees"), 24, false)
+	rows := slices.Repeat(drawRows(t, deep), rapid.IntRange(1, 17).Draw(t, "repeats"))
+	compareQuadrature(t, deep, rows, len(rows)/deep.NumFeature)
 }
 
 func TestTablesAgreeWithQuadrature(t *testing.T) { rapid.Check(t, checkContributionsOfAnyForest) }
@@ -138,66 +142,13 @@ func marginOf(f *forest.Forest, row []float64) float64 {
 	return margin
 }
 
-// The forests of drawForest have few trees and rows; these have full trees, more than a pass takes of
-// both, and quantised rows of one register to more than four.
-func TestTablesOfFullTrees(t *testing.T) {
-	for _, features := range []int{1, 8, 9, 33, 100, 200} {
-		for depth := range 7 {
-			f, rows := balanced(t, 37, depth, features, 330)
-			q, err := forest.Quadrature(f)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got, want := contributions(f, rows), contributions(q, rows)
-			for i := range want {
-				if !(math.Abs(got[i]-want[i]) <= 1e-6) {
-					t.Fatalf("%d features, depth %d: contribution %d is %v, by quadrature %v", features, depth, i, got[i], want[i])
-				}
-			}
-			for _, k := range []forest.Kernel{forest.KernelGo, forest.KernelAVX512} {
-				if g := withKernel(f, k); g != nil && !sameBits(contributions(g, rows), got) {
-					t.Fatalf("%d features, depth %d: contributions by kernel %q differ from those by %q", features, depth, k, f.Kernel())
-				}
-			}
-		}
-	}
-}
-
-// Which explainer a forest has is part of its arithmetic: it must depend on nothing but the trees.
-func TestTablesAreChosenByTheTrees(t *testing.T) {
-	tests := []struct {
-		name         string
-		trees, depth int
-		bytes        int
-	}{
-		{"no split", 3, 0, 32},
-		{"depth 1", 1, 1, 32 + 1<<3*32},
-		{"depth 4", 3, 4, 32 + 3*4<<5*32},
-		{"depth 6", 5, 6, 32 + 5*16<<7*32},
-		{"depth 7", 1, 7, 0},
-		{"64 MiB, less a tree", 1023, 6, 32 + 1023*16<<7*32},
-		{"64 MiB and an entry", 1024, 6, 0},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			f, _ := balanced(t, test.trees, test.depth, 8, 0)
-			if got := forest.TableBytes(f); got != test.bytes {
-				t.Errorf("tables of %d bytes, want %d", got, test.bytes)
-			}
-		})
-	}
-}
-
 // A forest can take more columns than a quantised row has; its splits are then asked one by one.
 func TestTablesOfForestWithTooManyColumns(t *testing.T) {
 	f, rows := balanced(t, 400, 6, 60_000, 3)
 	if forest.Quantised(f) {
 		t.Fatal("the forest can be quantised")
 	}
-	q, err := forest.Quadrature(f)
-	if err != nil {
-		t.Fatal(err)
-	}
+	q := forest.Quadrature(f)
 	got, want := contributions(f, rows), contributions(q, rows)
 	for i := range want {
 		if !(math.Abs(got[i]-want[i]) <= 1e-6) {
@@ -219,10 +170,7 @@ func TestTablesOfLeavesFarFromZero(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	q, err := forest.Quadrature(f)
-	if err != nil {
-		t.Fatal(err)
-	}
+	q := forest.Quadrature(f)
 	got, want := contributions(f, rows), contributions(q, rows)
 	for i := range want {
 		if !(math.Abs(got[i]-want[i]) <= 1e-9) {
@@ -244,20 +192,23 @@ func TestTablesDoNotDependOnTheNumberOfCPUs(t *testing.T) {
 	}
 }
 
-// Leaves near float32's largest could add up to infinity in an entry; quadrature adds in float64.
+// Leaves near float32's largest, and beyond it, could add up to infinity in an entry; quadrature adds in float64.
 func TestHugeLeavesAreExplained(t *testing.T) {
-	d := stump()
-	for i := range d.Trees[0].Nodes {
-		d.Trees[0].Nodes[i].Leaf = math.MaxFloat32 / 2
-	}
-	d.Trees[0].Nodes[1].Leaf = -math.MaxFloat32 / 2
-	f, err := forest.New(d)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, phi := range contributions(f, []float64{0, 1}) {
-		if math.IsInf(phi, 0) || math.IsNaN(phi) {
-			t.Errorf("contribution %d is %v", i, phi)
+	for _, leaf := range []float64{math.MaxFloat32 / 2, 1e200} {
+		d := stump()
+		d.Wide = leaf > math.MaxFloat32
+		for i := range d.Trees[0].Nodes {
+			d.Trees[0].Nodes[i].Leaf = leaf
+		}
+		d.Trees[0].Nodes[1].Leaf = -leaf
+		f, err := forest.New(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, phi := range contributions(f, []float64{0, 1}) {
+			if math.IsInf(phi, 0) || math.IsNaN(phi) {
+				t.Errorf("leaves of %g: contribution %d is %v", leaf, i, phi)
+			}
 		}
 	}
 }
@@ -265,6 +216,7 @@ func TestHugeLeavesAreExplained(t *testing.T) {
 func TestContributionsConcurrently(t *testing.T) {
 	for _, features := range []int{8, 40} {
 		f, rows := balanced(t, 20, 6, features, 130)
+		f = widened(t, f)
 		want := contributions(f, rows)
 		pureGo := withKernel(f, forest.KernelGo)
 		var wg sync.WaitGroup
@@ -286,13 +238,15 @@ func TestContributionsDoNotAllocate(t *testing.T) {
 	for _, features := range []int{8, 40} {
 		f, rows := balanced(t, 20, 6, features, 70)
 		phi := make([]float64, 70*(features+1))
-		for _, k := range []forest.Kernel{forest.KernelGo, forest.KernelAVX512} {
-			g := withKernel(f, k)
-			if g == nil {
-				continue
-			}
-			if n := testing.AllocsPerRun(100, func() { g.ContributionsTo(phi, rows) }); n != 0 {
-				t.Errorf("%d features: ContributionsTo by kernel %q allocates %v times", features, k, n)
+		for _, f := range []*forest.Forest{f, widened(t, f)} {
+			for _, k := range []forest.Kernel{forest.KernelGo, forest.KernelAVX512} {
+				g := withKernel(f, k)
+				if g == nil {
+					continue
+				}
+				if n := testing.AllocsPerRun(100, func() { g.ContributionsTo(phi, rows) }); n != 0 {
+					t.Errorf("%d features, wide %v: ContributionsTo by kernel %q allocates %v times", features, f.Wide, k, n)
+				}
 			}
 		}
 	}

@@ -30,13 +30,12 @@ type slotSplit struct {
 	slot, node int32
 }
 
-func newOutcomes(f *Forest, trees []*paddedTree) outcomes {
-	c, tests, err := newColumns(f)
-	if err != nil {
+func newOutcomes(tests *nodeTests, trees []*paddedTree) outcomes {
+	if tests == nil {
 		// The columns are bounded, and the forest is not refused for that: its splits are asked as they are.
 		return outcomes{splits: slotSplits(trees)}
 	}
-	o := outcomes{columns: c, tests: make([]treeTests, len(trees))}
+	o := outcomes{columns: tests.columns, tests: make([]treeTests, len(trees))}
 	for i, t := range trees {
 		for slot, node := range t.nodes {
 			o.tests[i].threshold[slot] = neverRight

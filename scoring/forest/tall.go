@@ -9,9 +9,9 @@ import "unsafe"
 const maxTallDepth = 12
 
 // A tallForest holds consecutive trees as complete trees of one depth, the slots of tree i from i<<depth on.
-type tallForest[ID columnID] struct {
+type tallForest[ID columnID, V number] struct {
 	depth  int
-	all    slots[ID]
+	all    slots[ID, V]
 	groups []int32 // per tree
 }
 
@@ -28,15 +28,15 @@ func fitsTall(f *Forest, depth []int) bool {
 	return deepest <= maxTallDepth && trees<<deepest <= 2*nodes
 }
 
-func newTallForest[ID columnID](tests *nodeTests, trees []Tree, depth int) *tallForest[ID] {
+func newTallForest[ID columnID, V number](tests *nodeTests, trees []Tree, depth int) *tallForest[ID, V] {
 	size := len(trees) << depth
-	f := &tallForest[ID]{depth: depth, all: slots[ID]{make([]ID, size), make([]uint8, size), make([]float32, size)}}
+	f := &tallForest[ID, V]{depth: depth, all: slots[ID, V]{make([]ID, size), make([]uint8, size), make([]V, size)}}
 	for i := range f.all.threshold {
 		f.all.threshold[i] = neverRight
 	}
 	for i := range trees {
 		first, last := i<<depth, (i+1)<<depth
-		s := slots[ID]{f.all.column[first:last], f.all.threshold[first:last], f.all.leaf[first:last]}
+		s := slots[ID, V]{f.all.column[first:last], f.all.threshold[first:last], f.all.leaf[first:last]}
 		s.place(tests, &trees[i], 0, 1, 0, depth)
 		f.groups = append(f.groups, int32(trees[i].Group))
 	}
@@ -82,12 +82,12 @@ func descendTallTrees[ID columnID](columns, thresholds, row unsafe.Pointer, dept
 }
 
 // at returns where the columns and thresholds of a tree begin.
-func (f *tallForest[ID]) at(tree int) (columns, thresholds unsafe.Pointer) {
+func (f *tallForest[ID, V]) at(tree int) (columns, thresholds unsafe.Pointer) {
 	return unsafe.Pointer(&f.all.column[tree<<f.depth]), unsafe.Pointer(&f.all.threshold[tree<<f.depth])
 }
 
 // addOne interleaves trees.
-func (f *tallForest[ID]) addOne(s *scratch) {
+func (f *tallForest[ID, V]) addOne(s *scratch[V]) {
 	row := unsafe.Pointer(unsafe.SliceData(s.rows))
 	i := 0
 	for ; i+interleave <= len(f.groups); i += interleave {
@@ -110,7 +110,7 @@ func (f *tallForest[ID]) addOne(s *scratch) {
 }
 
 // addBlock interleaves rows.
-func (f *tallForest[ID]) addBlock(s *scratch, n int) {
+func (f *tallForest[ID, V]) addBlock(s *scratch[V], n int) {
 	size := uintptr(1) << f.depth
 	for i, group := range f.groups {
 		columns, thresholds := f.at(i)

@@ -14,12 +14,32 @@ const (
 	MaxCategory = 1<<24 - 1 // largest category code that a float32 tells apart from its neighbours
 )
 
+// An InvalidError says which invariant a forest breaks, and where.
+type InvalidError struct {
+	// Tree and Node are where; -1 for what is not of one tree or not of one node.
+	Tree, Node int
+	// Problem is a sentence about it.
+	Problem string
+}
+
+// Error names the tree, the node and the problem.
+func (e *InvalidError) Error() string {
+	switch {
+	case e.Tree < 0:
+		return "forest: " + e.Problem
+	case e.Node < 0:
+		return fmt.Sprintf("forest: tree %d: %s", e.Tree, e.Problem)
+	}
+	return fmt.Sprintf("forest: tree %d: node %d: %s", e.Tree, e.Node, e.Problem)
+}
+
 // Validate checks every invariant that scoring relies on: shapes, child indices that form a tree no
 // deeper than [MaxDepth], features and groups in range, sorted category sets, finite leaves,
-// covers in all nodes or in none, and leaves that cannot add up beyond the forest's floating point.
+// covers in all nodes or in none, and leaves that cannot add up beyond the forest's floating point. The
+// error is an *[InvalidError].
 func (f *Forest) Validate() error {
 	if err := f.validateShape(); err != nil {
-		return fmt.Errorf("forest: %w", err)
+		return &InvalidError{-1, -1, err.Error()}
 	}
 	covers := f.hasCovers()
 	reach := make([]float64, f.NumGroup) // the largest margin that each group's leaves can add up to
@@ -29,19 +49,19 @@ func (f *Forest) Validate() error {
 	for i := range f.Trees {
 		t := &f.Trees[i]
 		if t.Group < 0 || t.Group >= f.NumGroup {
-			return fmt.Errorf("forest: tree %d: group %d is not below the %d groups", i, t.Group, f.NumGroup)
+			return &InvalidError{i, -1, fmt.Sprintf("group %d is not below the %d groups", t.Group, f.NumGroup)}
 		}
-		if err := f.validateTree(t, covers); err != nil {
-			return fmt.Errorf("forest: tree %d: %w", i, err)
+		if node, err := f.validateTree(t, covers); err != nil {
+			return &InvalidError{i, node, err.Error()}
 		}
 		reach[t.Group] += t.largestLeaf()
 	}
 	for g, r := range reach {
 		if !f.Wide && !(r < math.MaxFloat32) {
-			return fmt.Errorf("forest: the leaves of group %d can add up to more than a float32 holds", g)
+			return &InvalidError{-1, -1, fmt.Sprintf("the leaves of group %d can add up to more than a float32 holds", g)}
 		}
 		if !(r < math.MaxFloat64) {
-			return fmt.Errorf("forest: the leaves of group %d can add up to more than a float64 holds", g)
+			return &InvalidError{-1, -1, fmt.Sprintf("the leaves of group %d can add up to more than a float64 holds", g)}
 		}
 	}
 	return nil
@@ -75,16 +95,17 @@ func (f *Forest) validateShape() error {
 	return nil
 }
 
-func (f *Forest) validateTree(t *Tree, covers bool) error {
+// validateTree returns what is wrong with a tree, and with which node, or -1.
+func (f *Forest) validateTree(t *Tree, covers bool) (int, error) {
 	switch {
 	case len(t.Nodes) == 0:
-		return errors.New("no nodes")
+		return -1, errors.New("no nodes")
 	case len(t.Nodes) > math.MaxInt32:
-		return fmt.Errorf("%d nodes are more than an index holds", len(t.Nodes))
+		return -1, fmt.Errorf("%d nodes are more than an index holds", len(t.Nodes))
 	}
 	for i, set := range t.Sets {
 		if err := validateSet(set); err != nil {
-			return fmt.Errorf("category set %d: %w", i, err)
+			return -1, fmt.Errorf("category set %d: %w", i, err)
 		}
 	}
 	// 0 marks a node without a parent so far, so depths count from 1.
@@ -93,26 +114,26 @@ func (f *Forest) validateTree(t *Tree, covers bool) error {
 	for i := range t.Nodes {
 		n := &t.Nodes[i]
 		if err := n.validate(f.NumFeature, len(t.Sets), covers); err != nil {
-			return fmt.Errorf("node %d: %w", i, err)
+			return i, err
 		}
 		if !f.holds(n.Threshold) || !f.holds(n.Leaf) {
-			return fmt.Errorf("node %d: it has a number that is no float32", i)
+			return i, errors.New("it has a number that is no float32")
 		}
 		if depth[i] == 0 {
-			return fmt.Errorf("node %d: no earlier node is its parent", i)
+			return i, errors.New("no earlier node is its parent")
 		}
 		if n.Left == 0 {
 			continue
 		}
 		if depth[i] > MaxDepth {
-			return fmt.Errorf("node %d: a split below depth %d", i, MaxDepth)
+			return i, fmt.Errorf("a split below depth %d", MaxDepth)
 		}
 		for _, c := range [...]int32{n.Left, n.Right} {
 			if int(c) <= i || int(c) >= len(t.Nodes) {
-				return fmt.Errorf("node %d: child %d is not between it and the %d nodes", i, c, len(t.Nodes))
+				return i, fmt.Errorf("child %d is not between it and the %d nodes", c, len(t.Nodes))
 			}
 			if depth[c] != 0 {
-				return fmt.Errorf("node %d: child %d has another parent", i, c)
+				return i, fmt.Errorf("child %d has another parent", c)
 			}
 			depth[c] = depth[i] + 1
 		}

@@ -98,21 +98,6 @@ func wideSoftmax(margins []float64) {
 	}
 }
 
-// plain reports whether all splits are XGBoost's, which is what kernels and pattern tables are made for.
-func (f *Forest) plain() bool {
-	odd := func(n Node) bool { return n.Missing != MissingNaN }
-	return !f.Wide && !f.LessEqual && !slices.ContainsFunc(f.Trees, func(t Tree) bool { return slices.ContainsFunc(t.Nodes, odd) })
-}
-
-// narrow returns what a forest that is not wide holds as float32.
-func narrow(wide []float64) []float32 {
-	out := make([]float32, len(wide))
-	for i, x := range wide {
-		out[i] = float32(x)
-	}
-	return out
-}
-
 // hasLinearLeaves reports whether a leaf's value depends on the row, so that there is nothing to explain exactly.
 func (f *Forest) hasLinearLeaves() bool {
 	return slices.ContainsFunc(f.Trees, func(t Tree) bool { return t.Linear != nil })
@@ -138,27 +123,27 @@ func (f *Forest) validateKind() error {
 	return nil
 }
 
-// validateLinear checks the linear leaves of a tree whose nodes are valid.
-func (f *Forest) validateLinear(t *Tree) error {
+// validateLinear checks the linear leaves of a tree whose nodes are valid, as validateTree does.
+func (f *Forest) validateLinear(t *Tree) (int, error) {
 	for at, l := range t.Linear {
 		switch {
 		case !f.Wide:
-			return errors.New("linear leaves are for wide forests")
+			return -1, errors.New("linear leaves are for wide forests")
 		case at < 0 || int(at) >= len(t.Nodes) || t.Nodes[at].Left != 0:
-			return fmt.Errorf("node %d: a linear leaf that is no leaf", at)
+			return int(at), errors.New("a linear leaf that is no leaf")
 		case len(l.Features) != len(l.Coefficients):
-			return fmt.Errorf("node %d: %d features and %d coefficients", at, len(l.Features), len(l.Coefficients))
+			return int(at), fmt.Errorf("%d features and %d coefficients", len(l.Features), len(l.Coefficients))
 		case !finite(l.Constant):
-			return fmt.Errorf("node %d: the constant of its linear leaf is not finite", at)
+			return int(at), errors.New("the constant of its linear leaf is not finite")
 		}
 		for i, feature := range l.Features {
 			if feature < 0 || int(feature) >= f.NumFeature {
-				return fmt.Errorf("node %d: feature %d is not below the %d features", at, feature, f.NumFeature)
+				return int(at), fmt.Errorf("feature %d is not below the %d features", feature, f.NumFeature)
 			}
 			if !finite(l.Coefficients[i]) {
-				return fmt.Errorf("node %d: the coefficient of feature %d is not finite", at, feature)
+				return int(at), fmt.Errorf("the coefficient of feature %d is not finite", feature)
 			}
 		}
 	}
-	return nil
+	return -1, nil
 }

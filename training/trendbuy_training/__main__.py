@@ -32,7 +32,7 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("oracle", help="recompute decisions with the Python library")
     command.add_argument("--bundle", type=Path, required=True)
-    command.add_argument("--engine", default="forest/2", help="engine id to put into the prediction ids")
+    command.add_argument("--engine", default="forest/3", help="engine id to put into the prediction ids")
     command.add_argument("--input", type=Path, required=True, help="orders, one JSON event a line")
     command.add_argument("--output", type=Path, required=True, help="decisions, one JSON object a line")
 

@@ -1,6 +1,6 @@
 """The demo model's contract: its features in training order, their reasons, and the bands."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 NAME = "trendbuy_xgb"
 VERSION = "trendbuy_xgb_v1.0.0"
@@ -145,3 +145,30 @@ EXAMPLE = {
     "feature_prod_size_fit_rate": 0.18,
     "feature_device_type": "mobile",
 }
+
+
+def contract() -> dict:
+    """The catalogue in the form of a contract file, which is that of the manifest."""
+    return {
+        "name": NAME,
+        "description": DESCRIPTION,
+        "features": [_entry(feature) for feature in FEATURES],
+        "thresholds": {"medium": MEDIUM_THRESHOLD, "high": HIGH_THRESHOLD},
+    }
+
+
+def _entry(feature: Feature) -> dict:
+    entry: dict = {
+        "name": feature.name,
+        "type": "category" if feature.category else "number",
+        "unit": feature.unit,
+        "description": feature.description,
+        "policy": "required" if feature.required else "optional",
+    }
+    allowed = {"min": feature.minimum, "max": feature.maximum}
+    allowed = {side: bound for side, bound in allowed.items() if bound is not None}
+    if feature.category:
+        entry["categories"] = CATEGORIES
+    elif allowed:
+        entry["allowed"] = allowed
+    return entry | {"reason": asdict(feature.reason)}

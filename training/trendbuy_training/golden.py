@@ -20,14 +20,21 @@ def thresholds(booster: xgb.Booster) -> dict[str, np.ndarray]:
 
     XGBoost writes an infinite one where a split only parts missing values from the others.
     """
-    found: dict[str, set] = {name: set() for name in SCHEMA.names}
+    names = booster.feature_names
+    found: dict[str, set] = {name: set() for name in names}
     trees = json.loads(booster.save_raw("json"))["learner"]["gradient_booster"]["model"]["trees"]
     for tree in trees:
         nodes = zip(tree["left_children"], tree["split_type"], tree["split_indices"], tree["split_conditions"], strict=True)
         for left, kind, feature, condition in nodes:
             if left != -1 and kind == 0 and np.isfinite(condition):
-                found[SCHEMA.names[feature]].add(np.float32(condition))
+                found[names[feature]].add(np.float32(condition))
     return {name: np.array(sorted(values), dtype=np.float32) for name, values in found.items()}
+
+
+def beside(threshold: np.float32) -> tuple[float, float, float]:
+    """The threshold, one float32 below it, and a double that only float32 rounding puts on it."""
+    on, below = float(threshold), float(np.nextafter(threshold, np.float32(-np.inf)))
+    return on, below, on - (on - below) / 4
 
 
 def _set(**changes: object) -> dict:
@@ -54,14 +61,11 @@ def _bounds_and_missing() -> list[dict]:
 
 
 def _threshold_rows(booster: xgb.Booster) -> list[dict]:
-    """On a threshold, one float32 below it, and a double that only float32 rounding puts on it."""
     rows = []
     for name, values in thresholds(booster).items():
         picks = np.unique(np.linspace(0, len(values) - 1, THRESHOLDS_PER_FEATURE).astype(int)) if len(values) else []
         for value in values[picks]:
-            below = np.nextafter(value, np.float32(-np.inf))
-            rounds_up = float(value) - (float(value) - float(below)) / 4
-            rows += [{**catalogue.EXAMPLE, name: x} for x in (float(value), float(below), rounds_up)]
+            rows += [{**catalogue.EXAMPLE, name: x} for x in beside(value)]
     return [row for row in rows if _allowed(row)]
 
 

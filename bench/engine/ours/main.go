@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/trendbuy/riskscorer/scoring/forest"
 	"github.com/trendbuy/riskscorer/scoring/forest/xgboost"
+	judge "github.com/trendbuy/riskscorer/scoring/leaves"
 )
 
 // engine holds one model. Its works are score, for margins, and explain, for contributions, if it can.
@@ -86,17 +88,25 @@ func load(name, folder string) (*engine, error) {
 	case "riskscorer":
 		return loadForest(filepath.Join(folder, "model.ubj"))
 	case "leaves":
-		return loadLeaves(filepath.Join(folder, "model.txt"))
+		path := filepath.Join(folder, "model.txt")
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return transcode(filepath.Join(folder, "model.ubj"))
+		}
+		return loadLeaves(path)
 	}
 	return nil, fmt.Errorf("unknown engine %q", name)
 }
 
-func loadForest(path string) (*engine, error) {
+func readForest(path string) (*forest.Forest, error) {
 	data, err := os.ReadFile(path) // #nosec G304 -- the driver names the file
 	if err != nil {
 		return nil, err
 	}
-	f, err := xgboost.Load(data, xgboost.Options{})
+	return xgboost.Load(data, xgboost.Options{})
+}
+
+func loadForest(path string) (*engine, error) {
+	f, err := readForest(path)
 	if err != nil {
 		return nil, err
 	}
@@ -105,9 +115,25 @@ func loadForest(path string) (*engine, error) {
 			return nil, err
 		}
 	}
+	values := f.NumGroup * (f.NumFeature + 1)
 	return &engine{features: f.NumFeature, version: f.ID() + " " + runtime.Version(), works: map[string]work{
-		"score":   {width: 1, told: 1, call: f.MarginsTo},
-		"explain": {width: f.NumFeature + 1, told: f.NumFeature, call: f.ContributionsTo}, // the bias comes last
+		"score":   {width: f.NumGroup, told: f.NumGroup, call: f.MarginsTo},
+		"explain": {width: values, told: values - 1, call: f.ContributionsTo}, // the bias comes last
+	}}, nil
+}
+
+// transcode has riskscorer's package leaves hand the library a model that has no text of its own.
+func transcode(path string) (*engine, error) {
+	f, err := readForest(path)
+	if err != nil {
+		return nil, err
+	}
+	m, err := judge.New(f)
+	if err != nil {
+		return nil, err
+	}
+	return &engine{features: f.NumFeature, version: leavesVersion(), works: map[string]work{
+		"score": {width: f.NumGroup, told: f.NumGroup, call: m.MarginsTo},
 	}}, nil
 }
 
@@ -115,14 +141,6 @@ func loadLeaves(path string) (*engine, error) {
 	m, err := leaves.LGEnsembleFromFile(path, false)
 	if err != nil {
 		return nil, err
-	}
-	version := "unknown"
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, dep := range info.Deps {
-			if dep.Path == "github.com/dmitryikh/leaves" {
-				version = dep.Version
-			}
-		}
 	}
 	features := m.NFeatures()
 	score := func(dst, rows []float64) {
@@ -133,7 +151,18 @@ func loadLeaves(path string) (*engine, error) {
 		// The shapes are the driver's own and fit, which is all that this could complain of.
 		_ = m.PredictDense(rows, len(dst), features, dst, 0, 1)
 	}
-	return &engine{features: features, version: version, works: map[string]work{"score": {width: 1, told: 1, call: score}}}, nil
+	return &engine{features: features, version: leavesVersion(), works: map[string]work{"score": {width: 1, told: 1, call: score}}}, nil
+}
+
+func leavesVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, dep := range info.Deps {
+			if dep.Path == "github.com/dmitryikh/leaves" {
+				return dep.Version
+			}
+		}
+	}
+	return "unknown"
 }
 
 // run makes calls of batch rows each, through all the rows again and again, and returns the nanoseconds

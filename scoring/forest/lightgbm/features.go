@@ -2,6 +2,7 @@ package lightgbm
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,30 +23,37 @@ func readFeatures(header *section, f *forest.Forest) error {
 	if !utf8.ValidString(text) {
 		return header.errorf("feature_names", "they are not valid UTF-8")
 	}
-	for name := range strings.FieldsSeq(text) {
-		f.FeatureNames = append(f.FeatureNames, strings.Clone(name))
-	}
-	if n := len(f.FeatureNames); n != f.NumFeature {
+	if n := countWords(text); n != f.NumFeature {
 		return header.errorf("feature_names", "it has %d names for %d features", n, f.NumFeature)
+	}
+	for range f.NumFeature {
+		var name string
+		name, text = cutWord(text)
+		f.FeatureNames = append(f.FeatureNames, strings.Clone(name))
 	}
 	if name, ok := repeated(f.FeatureNames); ok {
 		return header.errorf("feature_names", "two features are called %s", quote(name))
 	}
 	f.Categorical = make([]bool, f.NumFeature)
-	infos, ok := header.fields["feature_infos"]
+	infos, ok := header.field("feature_infos")
 	if !ok {
 		return nil
 	}
-	kinds := strings.Fields(infos.text)
-	if len(kinds) != f.NumFeature {
-		return header.errorf("feature_infos", "it describes %d features of %d", len(kinds), f.NumFeature)
+	if n := countWords(infos.text); n != f.NumFeature {
+		return header.errorf("feature_infos", "it describes %d features of %d", n, f.NumFeature)
 	}
-	for i, kind := range kinds {
+	rest := infos.text
+	for i := range f.Categorical {
 		// A range in brackets is a numeric feature, "none" one of a single value, and codes are a categorical one.
+		var kind string
+		kind, rest = cutWord(rest)
 		f.Categorical[i] = kind != "none" && !strings.HasPrefix(kind, "[")
 	}
 	return nil
 }
+
+// maxNames bounds the line with the names of the categories.
+const maxNames = 4 << 20
 
 // trailer is what comes after the trees and matters to the reader of rows.
 type trailer struct {
@@ -62,6 +70,9 @@ func readTrailer(in *lines) (t trailer, err error) {
 			parameters = line == "parameters:"
 		case parameters && strings.HasPrefix(line, "[categorical_feature:"):
 			list := strings.TrimSuffix(strings.TrimPrefix(line, "[categorical_feature:"), "]")
+			if n := strings.Count(list, ",") + 1; n > forest.MaxFeatures {
+				return t, &FileError{Line: in.number, Tree: -1, Problem: fmt.Sprintf("categorical_feature: it has %d features", n)}
+			}
 			for word := range strings.SplitSeq(list, ",") {
 				// Names in place of numbers, as of a configuration file, are told from the trees alone.
 				if feature, err := strconv.Atoi(strings.TrimSpace(word)); err == nil {
@@ -82,9 +93,13 @@ func readTrailer(in *lines) (t trailer, err error) {
 // code has no name, then some columns were categorical in pandas or in LightGBM alone, and codes remain.
 func (t *trailer) nameCategories(f *forest.Forest) error {
 	var features []int
-	for i := range f.NumFeature {
-		f.Categorical[i] = f.Categorical[i] || slices.Contains(t.categorical, i)
-		if f.Categorical[i] {
+	for _, i := range t.categorical {
+		if i >= 0 && i < f.NumFeature {
+			f.Categorical[i] = true
+		}
+	}
+	for i, categorical := range f.Categorical {
+		if categorical {
 			features = append(features, i)
 		}
 	}
@@ -114,6 +129,9 @@ func (t *trailer) nameCategories(f *forest.Forest) error {
 
 // pandasNames reads the lists of category names: strings, and numbers and truth values as Python writes them.
 func pandasNames(text string) ([][]string, error) {
+	if len(text) > maxNames {
+		return nil, fmt.Errorf("the names have %d bytes; at most %d are read", len(text), maxNames)
+	}
 	var columns [][]jsontext.Value
 	if err := json.Unmarshal([]byte(text), &columns); err != nil {
 		return nil, err

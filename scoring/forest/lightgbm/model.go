@@ -8,11 +8,12 @@ import (
 )
 
 // readModel reads the file's header, trees and trailer into the description of a forest.
-func readModel(in *lines) (*forest.Forest, error) {
+func readModel(in *lines, progress *forest.Progress) (*forest.Forest, error) {
 	if first, _ := in.next(); first != "tree" {
 		return nil, problem("it does not begin with the line tree, as a model text of LightGBM does; save the model with Booster.save_model(\"model.txt\")")
 	}
-	header, trees, err := readSections(in)
+	header := &section{tree: -1, line: 1}
+	next, err := header.read(in)
 	if err != nil {
 		return nil, err
 	}
@@ -20,45 +21,45 @@ func readModel(in *lines) (*forest.Forest, error) {
 	if err := readHeader(header, f); err != nil {
 		return nil, err
 	}
-	if err := checkTreeCount(header, len(trees), f); err != nil {
+	if err := readFeatures(header, f); err != nil {
+		return nil, err
+	}
+	if err := readTrees(in, next, f, progress); err != nil {
+		return nil, err
+	}
+	if err := checkTreeCount(header, len(f.Trees), f); err != nil {
 		return nil, err
 	}
 	trailer, err := readTrailer(in)
 	if err != nil {
 		return nil, err
 	}
-	if err := readFeatures(header, f); err != nil {
-		return nil, err
-	}
-	if err := readTrees(trees, f); err != nil {
-		return nil, err
-	}
 	return f, trailer.nameCategories(f)
 }
 
-// readSections reads to the line "end of trees", and returns the header's section and the trees'.
-func readSections(in *lines) (header *section, trees []*section, err error) {
-	header = newSection(-1, 1)
-	at := header
+const (
+	treeBegins = "Tree="
+	treesEnd   = "end of trees"
+)
+
+// read reads the section's lines, and returns the line after them: a tree's first, or the end of the trees.
+func (s *section) read(in *lines) (string, error) {
+	s.fields = s.fields[:0]
 	for {
 		line, ok := in.next()
 		switch {
+		case !ok && in.rest != "":
+			return "", problem("it has more than %d lines", maxLines)
 		case !ok:
-			return nil, nil, problem("it ends before the line \"end of trees\"; the file is cut off")
-		case line == "end of trees":
-			return header, trees, nil
+			return "", problem("it ends before the line %q; the file is cut off", treesEnd)
+		case line == treesEnd || strings.HasPrefix(line, treeBegins):
+			return line, nil
 		case line == "":
-		case strings.HasPrefix(line, "Tree="):
-			if line[len("Tree="):] != strconv.Itoa(len(trees)) {
-				return nil, nil, &FileError{Line: in.number, Tree: len(trees), Problem: "Tree does not follow the tree before it"}
-			}
-			at = newSection(len(trees), in.number)
-			trees = append(trees, at)
 		case !strings.Contains(line, "=") && line != "average_output":
-			return nil, nil, &FileError{Line: in.number, Tree: at.tree, Problem: "the line " + quote(line) + " is unknown"}
+			return "", &FileError{Line: in.number, Tree: s.tree, Problem: "the line " + quote(line) + " is unknown"}
 		default:
-			if err := at.add(line, in.number); err != nil {
-				return nil, nil, err
+			if err := s.add(line, in.number); err != nil {
+				return "", err
 			}
 		}
 	}
@@ -96,15 +97,16 @@ func readHeader(header *section, f *forest.Forest) error {
 // objective of the user's own has no such line, and predicts margins.
 func readObjective(header *section, f *forest.Forest) error {
 	const key = "objective"
-	line, ok := header.fields[key]
+	line, ok := header.field(key)
 	if !ok {
 		f.Objective = "custom"
 		return nil
 	}
-	words := strings.Fields(line.text)
-	if len(words) == 0 {
-		return header.errorf(key, "it is empty")
+	const most = 16 // words; LightGBM writes 3
+	if n := countWords(line.text); n == 0 || n > most {
+		return header.errorf(key, "it has %d words, not 1 to %d", n, most)
 	}
+	words := strings.Fields(line.text)
 	f.Objective = strings.Clone(words[0])
 	if f.Link, ok = linkOf(f.Objective); !ok {
 		return header.errorf(key, "predictions of the objective %s are not known here; use binary, regression, multiclass or one like them", quote(f.Objective))
@@ -152,15 +154,15 @@ func linkOf(objective string) (forest.Link, bool) {
 // checkTreeCount compares the trees found with what the header says of them, and sets the divisor of a
 // model that averages its trees.
 func checkTreeCount(header *section, trees int, f *forest.Forest) error {
-	if sizes, ok := header.fields["tree_sizes"]; ok {
-		if said := len(strings.Fields(sizes.text)); said != trees {
+	if sizes, ok := header.field("tree_sizes"); ok {
+		if said := countWords(sizes.text); said != trees {
 			return header.errorf("tree_sizes", "it has the sizes of %d trees, and the file has %d", said, trees)
 		}
 	}
 	if trees%f.NumGroup != 0 {
 		return header.errorf("num_tree_per_iteration", "%d trees are no iterations of %d", trees, f.NumGroup)
 	}
-	if _, ok := header.fields["average_output"]; ok {
+	if _, ok := header.field("average_output"); ok {
 		if trees == 0 {
 			return header.errorf("average_output", "there are no trees to average")
 		}

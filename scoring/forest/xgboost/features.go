@@ -8,6 +8,9 @@ import (
 	"github.com/trendbuy/riskscorer/scoring/forest"
 )
 
+// maxCharacters bounds the bytes and the integers that the names of all categories consist of.
+const maxCharacters = 1 << 22
+
 // readFeatures reads the names of the features and of their categories, and which features are categorical.
 func readFeatures(learner, booster value, f *forest.Forest) error {
 	var err error
@@ -52,10 +55,13 @@ func readCategories(booster value, f *forest.Forest) error {
 		return enc.errorf("it has categories of %d features for %d features", len(features), f.NumFeature)
 	}
 	f.Categories = make([][]string, f.NumFeature)
+	left := maxCharacters
 	for i, feature := range features {
-		if f.Categories[i], err = categoryNames(feature); err != nil {
+		if f.Categories[i], err = categoryNames(feature, left); err != nil {
 			return err
 		}
+		values, _ := feature.find("values")
+		left -= values.length()
 		if name, ok := repeated(f.Categories[i]); ok {
 			return feature.errorf("two categories are called %s", quote(name))
 		}
@@ -65,11 +71,12 @@ func readCategories(booster value, f *forest.Forest) error {
 }
 
 // categoryNames returns a feature's category names in code order, or nil if it has none. Strings are in
-// one run of bytes, cut at offsets; integers are in an array, and their digits are their names.
-func categoryNames(feature value) ([]string, error) {
+// one run of bytes, cut at offsets; integers are in an array, and their digits are their names. There are at most as
+// many bytes or integers.
+func categoryNames(feature value, most int) ([]string, error) {
 	if _, ok := feature.find("offsets"); !ok {
 		const exact = 1 << 53 // beyond it, a float64 holds another integer than the file
-		values, err := feature.integers("values", -exact, exact)
+		values, err := feature.integers("values", most, -exact, exact)
 		if err != nil {
 			return nil, err
 		}
@@ -79,11 +86,11 @@ func categoryNames(feature value) ([]string, error) {
 		}
 		return names, nil
 	}
-	characters, err := feature.integers("values", -128, 255)
+	characters, err := feature.integers("values", most, -128, 255)
 	if err != nil {
 		return nil, err
 	}
-	offsets, err := feature.integers("offsets", 0, len(characters))
+	offsets, err := feature.integers("offsets", maxCharacters, 0, len(characters))
 	if err != nil || len(offsets) == 0 {
 		return nil, err
 	}

@@ -5,8 +5,8 @@ import "bytes"
 // What a file that is not read should be replaced by.
 const (
 	saveAgain   = `load it with the XGBoost that wrote it, and save it again with booster.save_model("model.ubj")`
-	saveEstim   = `open it with the Python packages that wrote it, and save its model with model.save_model("model.ubj") if it is XGBoost's`
-	notReadHere = `train the model with XGBoost or LightGBM instead`
+	saveEstim   = `make a bundle of it with training/export.sh, or open it with the Python packages that wrote it, and save its model with model.save_model("model.ubj") if it is XGBoost's`
+	notReadHere = `train the model with XGBoost or LightGBM instead, and make a bundle of it with training/export.sh`
 	compressed  = "it is compressed, as joblib writes files, and opening one can run any code; " + saveEstim
 )
 

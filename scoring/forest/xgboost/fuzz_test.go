@@ -63,12 +63,29 @@ func addSeeds(f *testing.F, encode func([]byte, any) []byte) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		seed := encode(nil, firstRound(raw))
+		seed := encode(nil, firstRound(decoded(raw)))
 		if _, err := Load(seed, Options{}); err != nil {
 			f.Fatalf("the seed from %s: %v", name, err)
 		}
 		f.Add(seed)
 	}
+}
+
+// decoded replaces the arrays of numbers of a file by their numbers.
+func decoded(raw any) any {
+	switch v := raw.(type) {
+	case numbers:
+		return v.appendTo([]float64{})
+	case []any:
+		for i := range v {
+			v[i] = decoded(v[i])
+		}
+	case map[string]any:
+		for key := range v {
+			v[key] = decoded(v[key])
+		}
+	}
+	return raw
 }
 
 // firstRound cuts a decoded model down to its first boosting round.
@@ -181,6 +198,8 @@ func appendJSON(b []byte, raw any) []byte {
 			return strconv.AppendFloat(b, v, 'f', -1, 64)
 		}
 		return strconv.AppendFloat(b, float64(float32(v)), 'E', -1, 32)
+	case numbers:
+		return appendJSON(b, decoded(v))
 	case []float64:
 		return appendList(b, v, appendJSON)
 	case []any:
@@ -222,6 +241,8 @@ func appendUBJSON(b []byte, raw any) []byte {
 		return append(appendCount(append(b, 'S'), len(v)), v...)
 	case float64:
 		return binary.BigEndian.AppendUint64(append(b, 'D'), math.Float64bits(v))
+	case numbers:
+		return appendUBJSON(b, decoded(v))
 	case []float64:
 		b = appendCount(append(b, "[$D#"...), len(v))
 		for _, x := range v {

@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
-	"strconv"
-	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -15,7 +12,8 @@ import (
 // decodeJSON decodes a file in strict JSON: no duplicate names, no invalid UTF-8, nothing after the
 // value. Only the literals for numbers that are not finite, which JSON has not, are taken as XGBoost writes them.
 func decodeJSON(data []byte) (any, error) {
-	d := jsonDecoder{Decoder: jsontext.NewDecoder(bytes.NewBuffer(standardize(data))), budget: newBudget()}
+	data = standardize(data)
+	d := jsonDecoder{jsontext.NewDecoder(bytes.NewBuffer(data)), data, maxValues}
 	v, err := d.value(0)
 	if err == nil {
 		if _, err = d.ReadToken(); err == nil {
@@ -37,36 +35,50 @@ func standardize(data []byte) []byte {
 	if !bytes.Contains(data, []byte("NaN")) && !bytes.Contains(data, []byte("Infinity")) {
 		return data
 	}
-	standard := make([]byte, 0, len(data))
-	inString := false
-	for i := 0; i < len(data); i++ {
-		switch rest := data[i:]; {
-		case data[i] == '"':
-			inString = !inString
-		case inString && data[i] == '\\' && len(rest) > 1:
-			standard = append(standard, data[i])
+	standard := make([]byte, 0, len(data)+len(data)/64)
+	for len(data) > 0 {
+		i := 0
+		for i < len(data) && data[i] != '"' && data[i] != 'N' && data[i] != 'I' {
 			i++
-		case !inString && bytes.HasPrefix(rest, []byte("NaN")):
-			standard = append(standard, "null"...)
-			i += len("NaN") - 1
-			continue
-		case !inString && bytes.HasPrefix(rest, []byte("Infinity")):
-			standard = append(standard, "1e999999"...)
-			i += len("Infinity") - 1
-			continue
 		}
-		standard = append(standard, data[i])
+		standard, data = append(standard, data[:i]...), data[i:]
+		switch {
+		case len(data) == 0:
+		case data[0] == '"':
+			n := stringLength(data)
+			standard, data = append(standard, data[:n]...), data[n:]
+		case bytes.HasPrefix(data, []byte("NaN")):
+			standard, data = append(standard, "null"...), data[len("NaN"):]
+		case bytes.HasPrefix(data, []byte("Infinity")):
+			standard, data = append(standard, "1e999999"...), data[len("Infinity"):]
+		default:
+			standard, data = append(standard, data[0]), data[1:]
+		}
 	}
 	return standard
 }
 
+// stringLength returns how many bytes the string at the beginning of data has, its quotes included.
+func stringLength(data []byte) int {
+	for i := 1; i < len(data); i++ {
+		switch data[i] {
+		case '"':
+			return i + 1
+		case '\\':
+			i++
+		}
+	}
+	return len(data)
+}
+
 type jsonDecoder struct {
 	*jsontext.Decoder
-	budget budget
+	data   []byte
+	values int // that may still come
 }
 
 func (d *jsonDecoder) value(depth int) (any, error) {
-	if !spend(&d.budget.values, 1) {
+	if !spend(&d.values, 1) {
 		return nil, errTooMany
 	}
 	switch d.PeekKind() {
@@ -123,11 +135,11 @@ func (d *jsonDecoder) array(depth int) (any, error) {
 	if depth > maxNesting {
 		return nil, errTooDeep
 	}
+	if d.beginsNumbers() {
+		return d.numbers()
+	}
 	if _, err := d.ReadToken(); err != nil {
 		return nil, err
-	}
-	if kind := d.PeekKind(); kind == '0' || kind == 'n' || kind == ']' {
-		return d.numbers()
 	}
 	elements := []any{}
 	for d.PeekKind() != ']' {
@@ -145,50 +157,39 @@ func (d *jsonDecoder) array(depth int) (any, error) {
 	return elements, err
 }
 
-// numbers reads the rest of an array of numbers; null stands for NaN.
-func (d *jsonDecoder) numbers() (any, error) {
-	numbers := []float64{}
-	for {
-		x := math.NaN()
-		var err error
-		switch d.PeekKind() {
-		case '0':
-			x, err = d.number()
-		case 'n', ']':
-			var token jsontext.Token
-			if token, err = d.ReadToken(); err == nil && token.Kind() == ']' {
-				return numbers, nil
-			}
-		case '"', '{', '[', 't', 'f':
-			err = errMixed
-		default:
-			_, err = d.ReadToken()
-		}
-		if err == nil && !spend(&d.budget.numbers, 1) {
-			err = errTooMany
-		}
-		if err != nil {
-			return nil, err
-		}
-		numbers = append(numbers, x)
+// beginsNumbers reports whether the array that comes next is empty or begins with a number or null.
+func (d *jsonDecoder) beginsNumbers() bool {
+	rest := d.data[d.InputOffset():]
+	if at := bytes.IndexByte(rest, '['); at >= 0 {
+		rest = bytes.TrimLeft(rest[at+1:], " \t\r\n")
 	}
+	return len(rest) > 0 && bytes.IndexByte([]byte("-0123456789n]"), rest[0]) >= 0
 }
 
-// number reads an integer exactly, and any other number as the float32 nearest to its digits; one too
-// large for that is infinite.
+// numbers passes an array of numbers; null stands for NaN. It makes sure of the syntax, so that nothing else is left
+// to find when they are asked for.
+func (d *jsonDecoder) numbers() (any, error) {
+	raw, err := d.ReadValue()
+	if err != nil {
+		return nil, err
+	}
+	raw = raw[1 : len(raw)-1]
+	if bytes.ContainsAny(raw, `"{[tf`) {
+		return nil, errMixed
+	}
+	end := int(d.InputOffset()) - 1
+	list := numbers{data: d.data[end-len(raw) : end]} // ReadValue's slice is the decoder's own, this one is not
+	if len(bytes.TrimLeft(raw, " \t\r\n")) > 0 {
+		list.count = 1 + bytes.Count(raw, []byte(","))
+	}
+	return list, nil
+}
+
+// number reads a number that stands alone.
 func (d *jsonDecoder) number() (float64, error) {
 	raw, err := d.ReadValue()
 	if err != nil {
 		return 0, err
 	}
-	text := string(raw)
-	bits := 32
-	if !strings.ContainsAny(text, ".eE") {
-		bits = 64
-	}
-	x, err := strconv.ParseFloat(text, bits)
-	if err != nil && !errors.Is(err, strconv.ErrRange) {
-		return 0, err
-	}
-	return x, nil
+	return textNumber(raw), nil
 }

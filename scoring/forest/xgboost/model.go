@@ -35,7 +35,7 @@ func readModel(root value, o Options) (*forest.Forest, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := readTrees(booster, keep, f); err != nil {
+	if err := readTrees(booster, keep, f, o.Forest); err != nil {
 		return nil, err
 	}
 	if err := weigh(f.Trees, booster, weights); err != nil {
@@ -79,10 +79,11 @@ func weigh(trees []forest.Tree, booster, weights value) error {
 	if weights.path == "" {
 		return nil
 	}
-	w, ok := weights.raw.([]float64)
-	if all, _ := booster.find("trees"); !ok || len(w) != all.length() {
+	list, ok := weights.raw.(numbers)
+	if all, _ := booster.find("trees"); !ok || list.count != all.length() {
 		return weights.errorf("it is not one number for each of the %d trees", all.length())
 	}
+	w := list.appendTo(nil)
 	for t := range trees {
 		nodes := trees[t].Nodes
 		for i := range nodes {
@@ -121,7 +122,7 @@ func treesToKeep(learner, booster value, groups int, o Options) (int, error) {
 // XGBoost before 2.0 does not write it down: a round has num_parallel_tree trees a group.
 func iterations(booster value, trees, groups int) ([]int, error) {
 	if indptr, ok := booster.find("iteration_indptr"); ok {
-		starts, err := booster.integers("iteration_indptr", 0, trees)
+		starts, err := booster.integers("iteration_indptr", maxValues, 0, trees)
 		if err != nil {
 			return nil, err
 		}

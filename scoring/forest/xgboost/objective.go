@@ -78,7 +78,7 @@ func groups(params value, f *forest.Forest) (int, error) {
 // clampsProbability reports whether the XGBoost that wrote the file keeps the base probability away from 0
 // and 1, as it does from 3.2 on.
 func clampsProbability(root value) (bool, error) {
-	version, err := root.integers("version", 0, math.MaxInt32)
+	version, err := root.integers("version", maxValues, 0, math.MaxInt32)
 	if err != nil {
 		return false, err
 	}
@@ -95,10 +95,10 @@ func baseMargins(params value, clamps bool, f *forest.Forest) ([]float64, error)
 	if inner, ok := strings.CutPrefix(text, "["); ok {
 		text = strings.TrimSuffix(inner, "]")
 	}
-	scores := strings.Split(text, ",")
-	if len(scores) != 1 && len(scores) != f.NumGroup {
-		return nil, base.errorf("it has %d numbers for %d groups", len(scores), f.NumGroup)
+	if n := 1 + strings.Count(text, ","); n != 1 && n != f.NumGroup {
+		return nil, base.errorf("it has %d numbers for %d groups", n, f.NumGroup)
 	}
+	scores := strings.Split(text, ",")
 	margins := make([]float64, f.NumGroup)
 	for g := range margins {
 		score, err := strconv.ParseFloat(scores[g%len(scores)], 32)

@@ -13,6 +13,7 @@ var (
 	errTooDeep = fmt.Errorf("objects and arrays are nested more than %d deep", maxNesting)
 	errTooMany = errors.New("there are too many values; train fewer or smaller trees")
 	errMixed   = errors.New("an array mixes numbers with other values")
+	errTooLong = fmt.Errorf("a text has more than %d bytes", maxText)
 )
 
 var errTruncated = errors.New("it ends too early")
@@ -20,7 +21,7 @@ var errTruncated = errors.New("it ends too early")
 // decodeUBJSON decodes a file in the part of Universal Binary JSON that XGBoost writes: big-endian
 // numbers, arrays with or without a count and a type, objects without either.
 func decodeUBJSON(data []byte) (any, error) {
-	d := ubjDecoder{rest: data, budget: newBudget()}
+	d := ubjDecoder{rest: data, values: maxValues}
 	v, err := d.value(0)
 	if err == nil && len(d.rest) > 0 {
 		err = errors.New("there is more after the model")
@@ -33,7 +34,7 @@ func decodeUBJSON(data []byte) (any, error) {
 
 type ubjDecoder struct {
 	rest   []byte
-	budget budget
+	values int // that may still come
 }
 
 func (d *ubjDecoder) value(depth int) (any, error) {
@@ -58,7 +59,7 @@ func (d *ubjDecoder) marker() (byte, error) {
 }
 
 func (d *ubjDecoder) valueOf(marker byte, depth int) (any, error) {
-	if !spend(&d.budget.values, 1) {
+	if !spend(&d.values, 1) {
 		return nil, errTooMany
 	}
 	switch marker {
@@ -128,22 +129,23 @@ func (d *ubjDecoder) array(depth int) (any, error) {
 			return nil, err
 		}
 	}
-	elements, numbers := []any{}, []float64{}
+	elements, list := []any{}, numbers{marker: 'D'}
 	for i := 0; counted && i < count || !counted && !d.skip(']'); i++ {
 		e, err := d.value(depth)
 		if err != nil {
 			return nil, err
 		}
 		if x, ok := e.(float64); ok {
-			numbers = append(numbers, x)
+			list.data = binary.BigEndian.AppendUint64(list.data, math.Float64bits(x))
+			list.count++
 		} else {
 			elements = append(elements, e)
 		}
 	}
 	switch {
 	case len(elements) == 0:
-		return numbers, nil
-	case len(numbers) == 0:
+		return list, nil
+	case list.count == 0:
 		return elements, nil
 	}
 	return nil, errMixed
@@ -159,18 +161,11 @@ func (d *ubjDecoder) typedNumbers(marker byte) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !spend(&d.budget.numbers, count) {
-		return nil, errTooMany
-	}
 	raw, err := d.take(count * width)
 	if err != nil {
 		return nil, err
 	}
-	numbers := make([]float64, count)
-	for i := range numbers {
-		numbers[i] = number(marker, raw[i*width:(i+1)*width])
-	}
-	return numbers, nil
+	return numbers{marker, raw, count}, nil
 }
 
 // text reads a length and that many bytes of UTF-8.
@@ -178,6 +173,9 @@ func (d *ubjDecoder) text() (string, error) {
 	n, err := d.count(1)
 	if err != nil {
 		return "", err
+	}
+	if n > maxText {
+		return "", errTooLong
 	}
 	b, err := d.take(n)
 	if err != nil {

@@ -31,7 +31,7 @@ func TestBrokenUBJSON(t *testing.T) {
 		{"objects nested too deep", strings.Repeat("{"+key, 40) + "T" + strings.Repeat("}", 40), "nested"},
 		{"no end of an array", "{" + key + "[i\x01", "ends too early"},
 		{"too many values", "{" + key + "[" + strings.Repeat("T", 1<<20) + "]}", "too many values"},
-		{"too many numbers", "{" + key + "[$U#l\x01\x00\x00\x01" + strings.Repeat("\x00", 1<<24+1) + "}", "too many values"},
+		{"long text", "{" + key + "Sl\x01\x00\x00\x01" + strings.Repeat("x", 1<<24+1) + "}", "a text has more than 16777216 bytes"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) { wantFileError(t, []byte(test.file), test.want) })

@@ -2,6 +2,7 @@ package xgboost
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 )
 
@@ -9,11 +10,11 @@ import (
 const (
 	maxNesting = 32      // objects and arrays inside one another; XGBoost writes 8
 	maxValues  = 1 << 20 // names and values other than numbers in arrays: about 50,000 trees
-	maxNumbers = 1 << 24 // numbers in arrays: about 1.6 million nodes
+	maxText    = 1 << 24 // bytes of one text in UBJSON
 )
 
 // A value is a part of a model file in the form that both decoders produce, and its path in the file.
-// raw is nil, bool, float64, string, []float64 (an array that is empty or of numbers alone), []any or
+// raw is nil, bool, float64, string, numbers (an array that is empty or of numbers alone), []any or
 // map[string]any. A number that is not an integer has the value of its float32, as in XGBoost.
 type value struct {
 	path string
@@ -52,7 +53,7 @@ func (v value) get(names ...string) (value, error) {
 // list returns the elements of an array.
 func (v value) list() ([]value, error) {
 	elements, ok := v.raw.([]any)
-	if numbers, isNumbers := v.raw.([]float64); !ok && (!isNumbers || len(numbers) > 0) {
+	if numbers, isNumbers := v.raw.(numbers); !ok && (!isNumbers || numbers.count > 0) {
 		return nil, v.errorf("it is not a list of objects or strings")
 	}
 	list := make([]value, len(elements))
@@ -65,8 +66,8 @@ func (v value) list() ([]value, error) {
 // length returns the number of elements of an array, 0 for another value.
 func (v value) length() int {
 	switch elements := v.raw.(type) {
-	case []float64:
-		return len(elements)
+	case numbers:
+		return elements.count
 	case []any:
 		return len(elements)
 	}
@@ -105,34 +106,52 @@ func (v value) text(name string) (string, error) {
 	return text, nil
 }
 
-// numbers returns the member called name, an array of numbers.
-func (v value) numbers(name string) ([]float64, error) {
+// array returns the member called name, an array of numbers.
+func (v value) array(name string) (numbers, error) {
 	member, err := v.get(name)
 	if err != nil {
-		return nil, err
+		return numbers{}, err
 	}
-	numbers, ok := member.raw.([]float64)
+	array, ok := member.raw.(numbers)
 	if !ok {
-		return nil, member.errorf("it is not an array of numbers")
+		return numbers{}, member.errorf("it is not an array of numbers")
 	}
-	return numbers, nil
+	return array, nil
 }
 
-// integers returns the member called name, an array of integers from low to high.
-func (v value) integers(name string, low, high int) ([]int, error) {
-	numbers, err := v.numbers(name)
+// appendNumbers appends the numbers of the member called name to dst.
+func (v value) appendNumbers(dst []float64, name string) ([]float64, error) {
+	array, err := v.array(name)
+	if err != nil {
+		return dst, err
+	}
+	return array.appendTo(slices.Grow(dst, array.count)), nil
+}
+
+// integers returns the member called name, an array of at most as many integers from low to high.
+func (v value) integers(name string, most, low, high int) ([]int, error) {
+	array, err := v.array(name)
 	if err != nil {
 		return nil, err
 	}
-	integers := make([]int, len(numbers))
-	for i, x := range numbers {
+	if array.count > most {
+		member, _ := v.find(name)
+		return nil, member.errorf("it has %d elements; at most %d are read", array.count, most)
+	}
+	floats := array.appendTo(make([]float64, 0, array.count))
+	return appendIntegers(v, make([]int, 0, len(floats)), name, floats, low, high)
+}
+
+// appendIntegers appends the numbers of the member called name to dst, integers from low to high.
+func appendIntegers[T int | int32 | uint32](v value, dst []T, name string, floats []float64, low, high int) ([]T, error) {
+	for i, x := range floats {
 		if !(x >= float64(low) && x <= float64(high)) || x != float64(int(x)) {
 			member, _ := v.find(name)
 			return nil, member.errorf("[%d] is not an integer from %d to %d", i, low, high)
 		}
-		integers[i] = int(x)
+		dst = append(dst, T(x))
 	}
-	return integers, nil
+	return dst, nil
 }
 
 // parameter returns the member called name, an integer from low to high that XGBoost writes as a string.
@@ -148,11 +167,6 @@ func (v value) parameter(name string, low, high int) (int, error) {
 	}
 	return n, nil
 }
-
-// A budget counts down what may still be decoded.
-type budget struct{ values, numbers int }
-
-func newBudget() budget { return budget{values: maxValues, numbers: maxNumbers} }
 
 // spend takes n from what is left, and reports whether that was enough.
 func spend(left *int, n int) bool {

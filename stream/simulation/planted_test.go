@@ -1,0 +1,162 @@
+//go:build planted
+
+package simulation_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// plant is a bug: in one file of the product, text that is replaced.
+type plant struct {
+	name, file, text, instead string
+}
+
+func plants() []plant {
+	return []plant{
+		{
+			"commit before the acknowledgement", "consumer/worker.go",
+			"		if !w.handle(polling, handling, h, records[:n]) {",
+			"		w.position.acknowledge(records[n-1].Offset + 1)\n		if !w.handle(polling, handling, h, records[:n]) {",
+		},
+		{
+			"a batch that the drain gives up counts as done", "consumer/worker.go",
+			"				slog.Int64(\"offset\", records[0].Offset), slog.Int(\"records\", len(records)))\n			return false",
+			"				slog.Int64(\"offset\", records[0].Offset), slog.Int(\"records\", len(records)))\n			return true",
+		},
+		{
+			"a failed batch is passed over", "consumer/worker.go",
+			"		w.position.pauseHandling(kindOf(err), err.Error())",
+			"		w.position.pauseHandling(kindOf(err), err.Error())\n		if failing.attempts == 2 {\n			return true\n		}",
+		},
+		{
+			"an offset is jumped over", "consumer/worker.go",
+			"			offset = f.Next\n",
+			"			offset = f.Next\n			if f.Next < f.HighWatermark {\n				offset++\n			}\n",
+		},
+		{
+			"the last commit of a generation is left out", "consumer/generation.go",
+			"	g.commitLast(handling)\n}", "}",
+		},
+		{
+			"a dead letter is left out", "stream/stream.go",
+			"		if o.reject != nil {\n			w.records = append",
+			"		if o.reject != nil && len(w.outputs) > 1 && i == len(w.outputs)-1 {\n			continue\n		}\n		if o.reject != nil {\n			w.records = append",
+		},
+		{
+			"a dead letter and a result", "stream/stream.go",
+			"			w.outputs = append(w.outputs, output{source: r, order: len(w.orders)})",
+			"			if order.ID[len(order.ID)-1] == '7' && len(records) > 3 {\n				w.outputs = append(w.outputs, output{source: r, reject: &schemas.Reject{Class: schemas.RejectDecode, Stage: stageDecode, Detail: \"planted\"}})\n			}\n			w.outputs = append(w.outputs, output{source: r, order: len(w.orders)})",
+		},
+		{
+			"a value that depends on when it is made", "stream/stream.go",
+			"		value, err := results.AppendTo(nil, &w.orders[o.order], &w.decisions[o.order])",
+			"		if w.orders[o.order].OccurredAt.IsZero() {\n			w.orders[o.order].OccurredAt = time.Now()\n		}\n		value, err := results.AppendTo(nil, &w.orders[o.order], &w.decisions[o.order])",
+		},
+		{
+			"a sequence number is used again", "producer/lane.go",
+			"	p.lane.next = broker.NextSequence(p.lane.next, p.flight.batch.Count())\n",
+			"	if p.lane.next%8 != 3 {\n		p.lane.next = broker.NextSequence(p.lane.next, p.flight.batch.Count())\n	}\n",
+		},
+		{
+			"an unknown outcome counts as an acknowledgement", "producer/lane.go",
+			"	err := p.send(ctx)\n",
+			"	err := p.send(ctx)\n	if broker.KindOf(err) == broker.KindTimeout || broker.KindOf(err) == broker.KindUnreachable {\n		err = nil\n	}\n",
+		},
+		{
+			"a refused sequence counts as an acknowledgement", "producer/lane.go",
+			"	err := p.send(ctx)\n",
+			"	err := p.send(ctx)\n	if broker.KindOf(err) == broker.KindSequence {\n		err = nil\n	}\n",
+		},
+		{
+			"a publication that was held up is forgotten", "producer/worker.go",
+			"		w.held = pub\n", "		w.held = &publication{}\n		return nil\n",
+		},
+		{
+			"records of aborted transactions are taken", "broker/aborted.go",
+			"	return open && b.Attributes.Transactional()", "	return false && open",
+		},
+		{
+			"an empty key is a null key", "broker/fetch.go",
+			"	if n == 0 {\n		return []byte{}, nil\n	}\n", "",
+		},
+		{
+			"the end of a fetch is not acknowledged", "consumer/worker.go",
+			"	w.position.acknowledge(f.Next)\n	return true", "	return true",
+		},
+		{
+			"a generation does not wait for its workers", "consumer/generation.go",
+			"	workers.Wait()\n", "	go workers.Wait()\n",
+		},
+		{
+			"a new process begins at the end of the log", "consumer/generation.go",
+			"	if p.next >= 0 {\n		return p.next, nil\n	}\n",
+			"	if bounds, err := g.client.Offsets(ctx, g.cfg.Topic, []int{p.partition}); err == nil && p.next >= 0 && g.gen.ID%4 == 3 {\n		p.acknowledge(bounds[p.partition].Latest)\n		return bounds[p.partition].Latest, nil\n	}\n	if p.next >= 0 {\n		return p.next, nil\n	}\n",
+		},
+	}
+}
+
+// TestPlanted proves the simulation: it builds it with one bug after another and expects one of the quick seeds, or of the
+// next after them, to find it.
+func TestPlanted(t *testing.T) {
+	const seeds = 20
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := regexp.MustCompile(`(?m)^ +(\S+_test.go:\d+: .*(?:\n +\S.*){0,2})`)
+	for _, p := range plants() {
+		t.Run(p.name, func(t *testing.T) {
+			binary := build(t, root, p)
+			for seed := 1; seed <= seeds; seed++ {
+				cmd := exec.CommandContext(t.Context(), binary, "-test.run", "^TestHours$", "-test.timeout", "3m")
+				cmd.Env = append(os.Environ(), "SIM_HOURS=1", fmt.Sprintf("SIM_SEED=%d", seed))
+				if out, err := cmd.CombinedOutput(); err != nil {
+					t.Logf("found by seed %d: %s", seed, cut(broken.FindString(string(out)), 300))
+					return
+				}
+			}
+			t.Errorf("%d seeds did not find it", seeds)
+		})
+	}
+}
+
+func cut(s string, n int) string { return strings.TrimSpace(s[:min(len(s), n)]) }
+
+// build builds this test with the bug in it.
+func build(t *testing.T, root string, p plant) string {
+	t.Helper()
+	dir := t.TempDir()
+	name := filepath.Join(root, p.file)
+	source, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Count(source, []byte(p.text)) != 1 {
+		t.Fatalf("%s does not hold once %q", p.file, p.text)
+	}
+	planted := filepath.Join(dir, "planted.go")
+	if err := os.WriteFile(planted, bytes.Replace(source, []byte(p.text), []byte(p.instead), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {name: planted}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, binary := filepath.Join(dir, "overlay.json"), filepath.Join(dir, "planted.test")
+	if err := os.WriteFile(list, overlay, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-c", "-overlay", list, "-o", binary, ".")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	return binary
+}
