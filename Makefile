@@ -5,6 +5,10 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 FUZZTIME ?= 30s
 BENCH    ?= .
 COUNT    ?= 10
+SEEDS    ?= 1,2,3,4,5,6,7,8
+ORDERS   ?= 130000
+FAULTS   ?= 10
+OUTAGE   ?= 30s
 RACE     ?= ./...
 HOURS    ?= 500
 SEED     ?= 1
@@ -14,7 +18,7 @@ TOOL := $(GO) tool -modfile=$(CURDIR)/tools/go.mod
 LINT := $(TOOL) golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race sim lint fmt bench bench-engine fuzz e2e training bundle goldens charts check clean
+.PHONY: help build run test race sim lint fmt bench bench-engine fuzz e2e planted chaos training bundle goldens charts check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,11 +73,26 @@ fuzz: ## Run every fuzz target for FUZZTIME
 		done; \
 	done
 
+# What has a target of its own, for its length.
+LONG := TestPlantedBugsAreCaught|TestLongOutage
+
 e2e: ## Test the whole on real Kafka; needs Java 17, Maven and Python 3.12
 	$(call require,java,Java 17)
 	$(call require,mvn,Maven)
 	@training/venv.sh >/dev/null
-	$(GO) test -tags e2e -count=1 -timeout 30m ./e2e/...
+	$(GO) test -tags e2e -count=1 -timeout 45m -skip '^($(LONG))$$' ./e2e/...
+
+planted: ## Prove the verifier: it must catch every planted bug; writes the list into docs/reliability.md
+	$(call require,java,Java 17)
+	$(call require,mvn,Maven)
+	PLANTED_REPORT=$(CURDIR)/docs/reliability.md $(GO) test -tags e2e -count=1 -timeout 45m -v -run '^TestPlantedBugsAreCaught$$' ./e2e
+
+chaos: ## The whole campaign on three brokers (SEEDS, ORDERS, FAULTS, OUTAGE); writes its report into docs/reliability.md
+	$(call require,java,Java 17)
+	$(call require,mvn,Maven)
+	@mkdir -p bin/chaos
+	CHAOS_SEEDS=$(SEEDS) CHAOS_ORDERS=$(ORDERS) CHAOS_FAULTS=$(FAULTS) CHAOS_OUTAGE=$(OUTAGE) CHAOS_REPORT=$(CURDIR)/docs/reliability.md \
+		$(GO) test -tags e2e -count=1 -timeout 3h -v -artifacts -outputdir bin/chaos -run '^(TestChaos|TestLongOutage)$$' ./e2e
 
 training: ## Test the training package; needs Python 3.11 and 3.12
 	training/test.sh

@@ -15,6 +15,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"github.com/trendbuy/riskscorer/broker"
+	"github.com/trendbuy/riskscorer/sabotage"
 )
 
 const (
@@ -104,6 +105,7 @@ func (c *Consumer) join(ctx context.Context, m *membership) error {
 // the whole group.
 func (c *Consumer) generations(ctx context.Context, m *membership, group *kafka.ConsumerGroup, assignor *assignor, owned *sync.WaitGroup) {
 	var failing report
+	var former *generation // for sabotage only
 	for {
 		gen, err := group.Next(ctx)
 		switch {
@@ -122,6 +124,11 @@ func (c *Consumer) generations(ctx context.Context, m *membership, group *kafka.
 		failing.recovered(c.log, "joined the group again")
 		led, partitions := assignor.take()
 		g := newGeneration(m, gen, led, partitions)
+		if sabotage.On(sabotage.StaleCommit) {
+			late := former
+			gen.Start(func(ctx context.Context) { late.commitLate(ctx, gen) })
+			former = g
+		}
 		owned.Add(1)
 		gen.Start(func(ctx context.Context) {
 			defer owned.Done()

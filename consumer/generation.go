@@ -11,6 +11,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"github.com/trendbuy/riskscorer/broker"
+	"github.com/trendbuy/riskscorer/sabotage"
 )
 
 const (
@@ -146,10 +147,12 @@ func (g *generation) commit() error {
 	if len(offsets) == 0 {
 		return nil
 	}
+	sabotage.At(sabotage.Committing)
 	if err := g.gen.CommitOffsets(map[string]map[int]int64{g.cfg.Topic: offsets}); err != nil {
 		g.metrics.commitErrors.Inc()
 		return g.client.Classify("commit offsets of group "+g.cfg.Group, err)
 	}
+	sabotage.At(sabotage.Committed)
 	g.metrics.commits.Inc()
 	g.rejoin.Reset()
 	for _, p := range g.positions {
@@ -158,6 +161,21 @@ func (g *generation) commit() error {
 		}
 	}
 	return nil
+}
+
+// commitLate is sabotage: it commits again and again, under another generation, what an ended one had reached.
+func (g *generation) commitLate(ctx context.Context, under *kafka.Generation) {
+	for sleep(ctx, 3*time.Second) {
+		if g == nil {
+			continue
+		}
+		late := *g
+		late.gen = under
+		for _, p := range late.positions {
+			p.commit(-1)
+		}
+		_ = late.commit()
+	}
 }
 
 // watch keeps the lag of partitions that do not fetch up to date, and ends the generation when the topic has more

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/trendbuy/riskscorer/broker"
+	"github.com/trendbuy/riskscorer/sabotage"
 )
 
 // worker reads one partition of one generation, one fetch ahead of its handler.
@@ -55,9 +56,13 @@ func (w *worker) fetch(polling context.Context, out chan<- broker.Fetched) {
 		if f.Next == offset {
 			continue
 		}
+		sabotage.At(sabotage.Fetched)
 		select {
 		case out <- f:
 			offset = f.Next
+			if sabotage.On(sabotage.OffsetJump) && offset < f.HighWatermark {
+				offset++
+			}
 		case <-polling.Done():
 			return
 		}
@@ -143,12 +148,19 @@ func (w *worker) poll(polling context.Context, offset int64) (broker.Fetched, er
 func (w *worker) handleAll(polling, handling context.Context, h Handler, f broker.Fetched) bool {
 	for records := f.Records; len(records) > 0; {
 		if polling.Err() != nil {
+			if sabotage.On(sabotage.DroppedTail) {
+				w.position.acknowledge(f.Next)
+			}
 			return false
 		}
 		n := min(len(records), w.memory.BatchRecords)
+		if sabotage.On(sabotage.CommitBeforeAck) {
+			w.position.acknowledge(records[n-1].Offset + 1)
+		}
 		if !w.handle(polling, handling, h, records[:n]) {
 			return false
 		}
+		sabotage.At(sabotage.Acknowledged)
 		w.position.acknowledge(records[n-1].Offset + 1)
 		w.metrics.records.Add(float64(n))
 		w.metrics.batches.Inc()
@@ -179,6 +191,9 @@ func (w *worker) handle(polling, handling context.Context, h Handler, records []
 		}
 		w.position.pauseHandling(kindOf(err), err.Error())
 		failing.failed(w.log, "the partition is paused, its batch is tried again", err, attrs, slog.Int64("offset", records[0].Offset))
+		if sabotage.On(sabotage.GivenUp) {
+			return false
+		}
 		if !sleep(polling, wait.NextBackOff()) {
 			return false
 		}

@@ -12,10 +12,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"testing"
-	"time"
 
 	"github.com/trendbuy/riskscorer/e2e/verify"
+	"github.com/trendbuy/riskscorer/e2e/workload"
 )
 
 // installLibrary returns a Python that has the training library, installed first if it is not there yet.
@@ -30,37 +29,46 @@ func installLibrary(ctx context.Context) (python string, err error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// decide has the training library recompute every good order and puts the decisions into the records.
-func (r *run) decide(ctx context.Context, t *testing.T) {
-	t.Helper()
-	begin := time.Now()
-	dir := t.TempDir()
+// decide has the training library compute every good order, and returns the decisions in the order of those.
+func (s *system) decide(ctx context.Context, records []workload.Record) ([]*verify.Decision, error) {
+	dir, err := os.MkdirTemp("", "oracle")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
 	orders, decisions := filepath.Join(dir, "orders.jsonl"), filepath.Join(dir, "decisions.jsonl")
-	if err := r.writeOrders(orders); err != nil {
-		t.Fatalf("write orders: %v", err)
+	if err := writeOrders(orders, records); err != nil {
+		return nil, fmt.Errorf("write orders: %w", err)
 	}
 	model, err := filepath.Abs(filepath.Join(root, bundle))
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, r.system.python, "-m", "trendbuy_training", "oracle", "--bundle", model, "--input", orders, "--output", decisions)
+	cmd := exec.CommandContext(ctx, s.python, "-m", "trendbuy_training", "oracle", "--bundle", model, "--input", orders, "--output", decisions)
 	cmd.Dir = filepath.Join(root, "training")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("oracle: %v: %s", err, out)
+		return nil, fmt.Errorf("oracle: %w: %s", err, out)
 	}
-	r.assign(t, decisions)
-	t.Logf("the training library took %s", time.Since(begin).Round(time.Millisecond))
+	names, err := features()
+	if err != nil {
+		return nil, err
+	}
+	text, err := os.ReadFile(decisions)
+	if err != nil {
+		return nil, err
+	}
+	return verify.ReadDecisions(bytes.NewReader(text), names)
 }
 
-func (r *run) writeOrders(name string) error {
+func writeOrders(name string, records []workload.Record) error {
 	file, err := os.Create(name)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
 	lines := bufio.NewWriter(file)
-	for i := range r.records {
-		if text := r.records[i].JSON; text != nil {
+	for i := range records {
+		if text := records[i].JSON; text != nil {
 			if _, err := fmt.Fprintf(lines, "%s\n", text); err != nil {
 				return err
 			}
@@ -70,39 +78,30 @@ func (r *run) writeOrders(name string) error {
 }
 
 // assign gives the n-th decision to the n-th good order.
-func (r *run) assign(t *testing.T, name string) {
-	t.Helper()
-	text, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	decisions, err := verify.ReadDecisions(bytes.NewReader(text), features(t))
-	if err != nil {
-		t.Fatal(err)
-	}
+func assign(records []workload.Record, decisions []*verify.Decision) error {
 	next := 0
-	for i := range r.records {
-		record := &r.records[i]
+	for i := range records {
+		record := &records[i]
 		if record.Want != verify.Result {
 			continue
 		}
 		if next == len(decisions) {
-			t.Fatalf("the oracle made %d decisions, too few", len(decisions))
+			return fmt.Errorf("the oracle made %d decisions, too few", len(decisions))
 		}
 		record.Decision = decisions[next]
 		next++
 	}
 	if next != len(decisions) {
-		t.Fatalf("the oracle made %d decisions for %d orders", len(decisions), next)
+		return fmt.Errorf("the oracle made %d decisions for %d orders", len(decisions), next)
 	}
+	return nil
 }
 
 // features are the model's, in training order.
-func features(t *testing.T) []string {
-	t.Helper()
+func features() ([]string, error) {
 	text, err := os.ReadFile(filepath.Join(root, bundle, "manifest.json"))
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	var manifest struct {
 		Features []struct {
@@ -110,11 +109,11 @@ func features(t *testing.T) []string {
 		} `json:"features"`
 	}
 	if err := json.Unmarshal(text, &manifest); err != nil {
-		t.Fatalf("manifest: %v", err)
+		return nil, fmt.Errorf("manifest: %w", err)
 	}
 	names := make([]string, len(manifest.Features))
 	for i, f := range manifest.Features {
 		names[i] = f.Name
 	}
-	return names
+	return names, nil
 }

@@ -4,24 +4,32 @@ package e2e_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/trendbuy/riskscorer/e2e/process"
+	"github.com/trendbuy/riskscorer/sabotage"
 )
 
 // readyLimit bounds a start: the bundle's golden rows, then the group, which may wait for a killed member's session.
 const readyLimit = 60 * time.Second
 
+// pointLimit bounds the wait for a process to come to a point: it may have to join a group first that waits for another.
+const pointLimit = 60 * time.Second
+
 // service is one riskscorer process.
 type service struct {
 	name    string
 	address string // of the scoring listener
+	armed   string // the file of sabotage.FileVariable
 	process *process.Process
 }
 
@@ -37,10 +45,12 @@ func (s *system) startService(ctx context.Context, t *testing.T, name string, mo
 		t.Fatal(err)
 	}
 	address := func(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+	armed := filepath.Join(t.TempDir(), "armed")
 	p, err := process.Start(process.Spec{
 		Path: filepath.Join(s.binaries, "riskscorer"),
 		Log:  filepath.Join(t.ArtifactDir(), "riskscorer-"+name+".log"),
 		Env: append(s.environment(
+			sabotage.FileVariable+"="+armed,
 			"ROLE=both", "MODEL_PATH="+model, "RESULTS_FORMAT=avro", "KAFKA_GROUP="+group,
 			"HTTP_ADDR="+address(ports[0]), "ADMIN_ADDR="+address(ports[1]), "METRICS_ADDR="+address(ports[2]),
 			"SCORE_DEADLINE=30s", // batches of 1,000 on a busy machine; the deadline has tests of its own
@@ -55,7 +65,7 @@ func (s *system) startService(ctx context.Context, t *testing.T, name string, mo
 			t.Logf("end of the log of process %s:\n%s", name, p.Tail(30))
 		}
 	})
-	service := &service{name: name, address: address(ports[0]), process: p}
+	service := &service{name: name, address: address(ports[0]), armed: armed, process: p}
 	service.await(ctx, t, "/health/ready")
 	return service
 }
@@ -98,6 +108,42 @@ func get(ctx context.Context, client *http.Client, url string) (status int, body
 		return 0, err.Error()
 	}
 	return response.StatusCode, string(text)
+}
+
+// killAt has the process end itself when it next comes to the point, and waits for that.
+func (s *service) killAt(ctx context.Context, t *testing.T, p sabotage.Point) {
+	t.Helper()
+	s.mustRun(t)
+	if err := os.WriteFile(s.armed, []byte(p), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-s.process.Done():
+		if state := s.process.State(); state != "signal: killed" {
+			t.Fatalf("process %s ended by itself: %s", s.name, state)
+		}
+	case <-time.After(pointLimit):
+		t.Fatalf("process %s did not come to %s within %s", s.name, p, pointLimit)
+	case <-ctx.Done():
+		t.Fatal(ctx.Err())
+	}
+}
+
+// peak is the most memory that the process ever had resident, in bytes.
+func (s *service) peak(t *testing.T) int64 {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.process.PID()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		var kilobytes int64
+		if n, _ := fmt.Sscanf(line, "VmHWM: %d kB", &kilobytes); n == 1 {
+			return kilobytes << 10
+		}
+	}
+	t.Fatalf("process %s: no VmHWM in %s", s.name, text)
+	return 0
 }
 
 func (s *service) kill(t *testing.T) {

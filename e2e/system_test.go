@@ -4,23 +4,24 @@ package e2e_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"sync"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/twmb/avro"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sr"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/trendbuy/riskscorer/e2e/kafka"
+	"github.com/trendbuy/riskscorer/e2e/network"
 	"github.com/trendbuy/riskscorer/e2e/registry"
 	"github.com/trendbuy/riskscorer/e2e/verify"
 	"github.com/trendbuy/riskscorer/e2e/workload"
@@ -40,34 +41,79 @@ var topics = verify.Topics{Orders: "order-features", Results: "risk-results", De
 type system struct {
 	binaries string
 	python   string // has the training library
-	broker   *kafka.Node
 	registry *registry.Server
 	schemas  *sr.Client
+	replicas int
+	seeds    []string       // addresses of the brokers, for whoever judges
+	product  []string       // the same for the product
+	cluster  *kafka.Cluster // nil where one broker is enough
+	links    []*network.Link
 }
 
-// startSystem makes everything around the processes, at the same time, and creates topics and schemas with riskctl.
+// startSystem makes everything around the processes, at the same time, with one broker.
 func startSystem(ctx context.Context, t *testing.T) *system {
 	t.Helper()
-	s := &system{binaries: t.TempDir()}
+	s := new(system)
 	data := t.TempDir()
+	s.start(ctx, t, nil, 1, func() error { return s.startBroker(ctx, t, data) })
+	return s
+}
+
+// startBroker starts the only broker of a system.
+func (s *system) startBroker(ctx context.Context, t *testing.T, data string) error {
+	t.Helper()
+	node, err := kafka.Start(ctx, data, filepath.Join(t.ArtifactDir(), "kafka.log"))
+	if err != nil {
+		return err
+	}
+	t.Cleanup(node.Kill)
+	s.seeds = []string{node.Address()}
+	s.product = s.seeds
+	return nil
+}
+
+// startCluster is startSystem with three brokers, each behind a link that the product knows it by.
+func startCluster(ctx context.Context, t *testing.T, tags ...string) *system {
+	t.Helper()
+	s := new(system)
+	data := t.TempDir()
+	s.start(ctx, t, tags, kafka.Nodes, func() (err error) {
+		s.cluster, err = kafka.StartCluster(ctx, data, t.ArtifactDir(), func(_ int, listens string) (string, error) {
+			link, err := network.Listen(ctx, listens)
+			if err != nil {
+				return "", err
+			}
+			t.Cleanup(link.Close)
+			s.links = append(s.links, link)
+			s.product = append(s.product, link.Address())
+			return link.Address(), nil
+		})
+		if err != nil {
+			return err
+		}
+		t.Cleanup(s.cluster.Kill)
+		s.seeds = s.cluster.Addresses()
+		return nil
+	})
+	return s
+}
+
+// start starts all parts, and creates topics and schemas with riskctl.
+func (s *system) start(ctx context.Context, t *testing.T, tags []string, replicas int, kafka func() error) {
+	t.Helper()
+	s.binaries = t.TempDir()
 	var parts errgroup.Group
-	parts.Go(func() error { return build(ctx, s.binaries) })
+	parts.Go(func() error { return build(ctx, s.binaries, tags...) })
 	parts.Go(func() (err error) {
 		s.python, err = installLibrary(ctx)
 		return err
 	})
-	parts.Go(func() (err error) {
-		s.broker, err = kafka.Start(ctx, data, filepath.Join(t.ArtifactDir(), "kafka.log"))
-		return err
-	})
+	parts.Go(kafka)
 	parts.Go(func() (err error) {
 		s.registry, err = registry.Start(ctx, filepath.Join(t.ArtifactDir(), "registry.log"))
 		return err
 	})
 	err := parts.Wait()
-	if s.broker != nil {
-		t.Cleanup(s.broker.Kill)
-	}
 	if s.registry != nil {
 		t.Cleanup(s.registry.Kill)
 	}
@@ -80,13 +126,19 @@ func startSystem(ctx context.Context, t *testing.T) *system {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.riskctl(ctx, t, "topics", "create", "--register", "--partitions", strconv.Itoa(partitions), "--replication", "1")
-	s.riskctl(ctx, t, "topics", "check", "--partitions", strconv.Itoa(partitions), "--replication", "1")
-	return s
+	s.replicas = replicas
+	s.createTopics(ctx, t)
 }
 
-func build(ctx context.Context, dir string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", dir, "./cmd/riskscorer", "./cmd/riskctl")
+func (s *system) createTopics(ctx context.Context, t *testing.T) {
+	t.Helper()
+	sizes := []string{"--partitions", strconv.Itoa(partitions), "--replication", strconv.Itoa(s.replicas)}
+	s.riskctl(ctx, t, append([]string{"topics", "create", "--register"}, sizes...)...)
+	s.riskctl(ctx, t, append([]string{"topics", "check"}, sizes...)...)
+}
+
+func build(ctx context.Context, dir string, tags ...string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-tags", strings.Join(tags, ","), "-o", dir, "./cmd/riskscorer", "./cmd/riskctl")
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build: %w: %s", err, out)
@@ -96,7 +148,7 @@ func build(ctx context.Context, dir string) error {
 
 // environment is that of the product's programs: the caller's, with the addresses of this system.
 func (s *system) environment(more ...string) []string {
-	return append(append(os.Environ(), "KAFKA_BROKERS="+s.broker.Address(), "SCHEMA_REGISTRY_URL="+s.registry.URL()), more...)
+	return append(append(os.Environ(), "KAFKA_BROKERS="+strings.Join(s.product, ","), "SCHEMA_REGISTRY_URL="+s.registry.URL()), more...)
 }
 
 func (s *system) riskctl(ctx context.Context, t *testing.T, args ...string) {
@@ -132,12 +184,18 @@ func (s *system) generate(ctx context.Context, t *testing.T, seed uint64, count 
 // client returns a client without topics, closed by the test's end.
 func (s *system) client(t *testing.T, options ...kgo.Opt) *kgo.Client {
 	t.Helper()
-	client, err := kgo.NewClient(append(options, kgo.SeedBrokers(s.broker.Address()))...)
+	client, err := kgo.NewClient(append(options, kgo.SeedBrokers(s.seeds...),
+		kgo.MetadataMinAge(200*time.Millisecond), kgo.MetadataMaxAge(5*time.Second))...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
 	return client
+}
+
+func (s *system) admin(t *testing.T) *kadm.Client {
+	t.Helper()
+	return kadm.NewClient(s.client(t))
 }
 
 // reader returns a client that reads the results and dead letters from their beginning.
@@ -153,25 +211,10 @@ func (s *system) reader(t *testing.T) *kgo.Client {
 
 // produce sends the records in order and writes into each one where the broker has put it. All must be acknowledged.
 func (s *system) produce(ctx context.Context, records []workload.Record) error {
-	client, err := kgo.NewClient(kgo.SeedBrokers(s.broker.Address()), kgo.RequiredAcks(kgo.AllISRAcks()),
-		kgo.ProducerLinger(5*time.Millisecond), kgo.MaxBufferedRecords(10_000), kgo.RecordDeliveryTimeout(time.Minute))
+	f, err := s.newFeeder()
 	if err != nil {
 		return err
 	}
-	defer client.Close()
-	var mu sync.Mutex
-	var failed error
-	for i := range records {
-		in := &records[i].Input
-		record := &kgo.Record{Topic: topics.Orders, Key: in.Key, Value: in.Value, Headers: in.Headers}
-		client.Produce(ctx, record, func(r *kgo.Record, err error) {
-			in.Source = verify.Source{Partition: r.Partition, Offset: r.Offset}
-			if err != nil {
-				mu.Lock()
-				defer mu.Unlock()
-				failed = errors.Join(failed, fmt.Errorf("produce: %w", err))
-			}
-		})
-	}
-	return errors.Join(client.Flush(ctx), failed)
+	f.send(ctx, records, 0)
+	return f.close(ctx)
 }

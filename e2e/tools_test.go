@@ -22,7 +22,6 @@ import (
 	"github.com/twmb/franz-go/pkg/sr"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/trendbuy/riskscorer/e2e/kafka"
 	"github.com/trendbuy/riskscorer/e2e/registry"
 	"github.com/trendbuy/riskscorer/e2e/verify"
 	"github.com/trendbuy/riskscorer/e2e/workload"
@@ -81,18 +80,12 @@ func startTools(ctx context.Context, t *testing.T) *tools {
 	data := t.TempDir()
 	var parts errgroup.Group
 	parts.Go(func() error { return build(ctx, s.binaries) })
-	parts.Go(func() (err error) {
-		s.broker, err = kafka.Start(ctx, data, filepath.Join(t.ArtifactDir(), "kafka.log"))
-		return err
-	})
+	parts.Go(func() error { return s.startBroker(ctx, t, data) })
 	parts.Go(func() (err error) {
 		s.registry, err = registry.Start(ctx, filepath.Join(t.ArtifactDir(), "registry.log"))
 		return err
 	})
 	err := parts.Wait()
-	if s.broker != nil {
-		t.Cleanup(s.broker.Kill)
-	}
 	if s.registry != nil {
 		t.Cleanup(s.registry.Kill)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"github.com/trendbuy/riskscorer/broker"
+	"github.com/trendbuy/riskscorer/sabotage"
 )
 
 // idSource gives a worker's lanes their producer id, and a new one to the lane whose id the broker no longer takes.
@@ -144,7 +145,9 @@ func (p *part) step(ctx context.Context, records []broker.Record) error {
 	if err != nil {
 		return err
 	}
-	p.lane.next = broker.NextSequence(p.lane.next, p.flight.batch.Count())
+	if !sabotage.On(sabotage.ReusedSequence) {
+		p.lane.next = broker.NextSequence(p.lane.next, p.flight.batch.Count())
+	}
 	p.lane.p.metrics.acknowledged(p.lane.topic, p.flight.batch)
 	p.flight = nil
 	return nil
@@ -189,7 +192,12 @@ func (p *part) send(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	if batch := p.flight.batch; sabotage.On(sabotage.NoAcks) {
+		go func() { _, _ = p.lane.p.client.Produce(ctx, p.lane.topic, p.lane.partition, batch) }()
+		return nil
+	}
 	_, err := p.lane.p.client.Produce(ctx, p.lane.topic, p.lane.partition, p.flight.batch)
+	sabotage.At(sabotage.Sent)
 	if err != nil && broker.KindOf(err) != broker.KindTooLarge {
 		p.flight.uncertain = true
 	}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"runtime"
 	"slices"
 	"sync/atomic"
@@ -18,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/trendbuy/riskscorer/broker"
+	"github.com/trendbuy/riskscorer/sabotage"
 	"github.com/trendbuy/riskscorer/schemas"
 	"github.com/trendbuy/riskscorer/scoring"
 )
@@ -111,6 +113,7 @@ func (w *Worker) Handle(ctx context.Context, records []broker.Record) error {
 	if err := m.time(stageDecode, func() error { return w.decode(ctx, records) }); err != nil {
 		return err
 	}
+	sabotage.At(sabotage.Decoded)
 	seen, err := w.pipeline.shares.admit(records, w.outputs)
 	if err != nil {
 		return err
@@ -119,8 +122,15 @@ func (w *Worker) Handle(ctx context.Context, records []broker.Record) error {
 		w.score()
 		return nil
 	})
+	sabotage.At(sabotage.Scored)
+	if sabotage.On(sabotage.NeighboursScore) || sabotage.On(sabotage.DifferingBytes) {
+		w.spoil()
+	}
 	if err := m.time(stageEncode, func() error { return w.encode(results) }); err != nil {
 		return err
+	}
+	if sabotage.On(sabotage.SkippedDeadLetter) {
+		w.records = slices.DeleteFunc(w.records, func(r broker.Record) bool { return r.Topic == w.pipeline.config.DeadLettersTopic })
 	}
 	if err := m.time(stagePublish, func() error { return w.publish(ctx) }); err != nil {
 		return err
@@ -165,6 +175,18 @@ func (w *Worker) decode(ctx context.Context, records []broker.Record) error {
 		}
 	}
 	return nil
+}
+
+// spoil is sabotage: it plants the bugs that change decisions.
+func (w *Worker) spoil() {
+	if sabotage.On(sabotage.NeighboursScore) && len(w.decisions) > 1 {
+		w.decisions[0], w.decisions[1] = w.decisions[1], w.decisions[0]
+	}
+	if sabotage.On(sabotage.DifferingBytes) {
+		for i := range w.decisions {
+			w.decisions[i].Reasons[0].Contribution *= 1 + 1e-12*float64(os.Getpid()) // too little for a comparison of numbers
+		}
+	}
 }
 
 // score decides every order.

@@ -99,6 +99,15 @@ func (p *Process) Stop(limit time.Duration) error {
 	}
 }
 
+// Pause sends SIGSTOP: the process keeps its memory and connections and does nothing, until Resume or Kill.
+func (p *Process) Pause() { p.signal(syscall.SIGSTOP) }
+
+// Resume sends SIGCONT.
+func (p *Process) Resume() { p.signal(syscall.SIGCONT) }
+
+// PID is the child's process number.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // signal reaches the whole group, and nothing once the child was waited for: its number may be another's by then.
 func (p *Process) signal(s syscall.Signal) {
 	select {

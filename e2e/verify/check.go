@@ -15,16 +15,19 @@ import (
 // Rule is one of the promises that Check proves.
 type Rule string
 
-// The rules, in the words of a report.
+// The rules, in the words of a report, under the numbers that docs/reliability.md gives the invariants.
 const (
-	RuleLost      Rule = "every input has an output"
-	RuleEither    Rule = "a result or a dead letter, not both"
-	RuleOutcome   Rule = "the outcome is the expected one"
-	RuleIdentical Rule = "duplicates are identical"
-	RuleDecision  Rule = "results are the training library's"
-	RuleUntouched Rule = "dead letters are the input, with its reason"
-	RuleFromInput Rule = "every output has an input"
-	RuleCommit    Rule = "offsets are committed after the output"
+	RuleLost      Rule = "I1 every input has an output"
+	RuleEither    Rule = "I1 a result or a dead letter, not both"
+	RuleOutcome   Rule = "I1 the outcome is the expected one"
+	RuleDecision  Rule = "I2 results are the training library's"
+	RuleUntouched Rule = "I2 dead letters are the input, with its reason"
+	RuleIdentical Rule = "I3 duplicates are identical"
+	RuleVersion   Rule = "I4 the highest version of an order is its last word"
+	RuleCommit    Rule = "I5 offsets are committed after the output"
+	RuleForward   Rule = "I5 committed offsets never go back"
+	RuleFromInput Rule = "I6 every output has an input"
+	RuleRecovery  Rule = "I7 lag returns to 0 in bounded time"
 )
 
 const (
@@ -38,6 +41,7 @@ type Report struct {
 	Results     int             // distinct
 	Duplicates  int             // results and dead letters beyond the first of their input
 	Skipped     int             // tombstones
+	Longest     time.Duration   // recovery from a fault
 	DeadLetters map[Outcome]int // distinct, by reject class
 	Faults      map[Rule]int    // how often each broken rule was broken
 	Examples    map[Rule][]string
@@ -88,11 +92,13 @@ func (l *Ledger) Check(ctx context.Context, inputs []Input, decoder *Decoder) *R
 		Faults: make(map[Rule]int), Examples: make(map[Rule][]string),
 	}
 	known := make(map[Source]bool, len(inputs))
+	orders := make(versions)
 	for i := range inputs {
 		in := &inputs[i]
 		known[in.Source] = true
-		l.judge(ctx, in, decoder, report)
+		l.judge(ctx, in, decoder, orders, report)
 	}
+	orders.judge(report)
 	for source, o := range l.outputs {
 		if !known[source] {
 			report.add(RuleFromInput, fmt.Sprintf("%v is made of partition %d offset %d, which was never acknowledged",
@@ -103,12 +109,16 @@ func (l *Ledger) Check(ctx context.Context, inputs []Input, decoder *Decoder) *R
 		report.add(RuleFromInput, what)
 	}
 	l.judgeCommits(inputs, report)
+	l.judgeRecoveries(report)
 	return report
 }
 
 // judge applies the rules about one input and what was made of it.
-func (l *Ledger) judge(ctx context.Context, in *Input, decoder *Decoder, report *Report) {
+func (l *Ledger) judge(ctx context.Context, in *Input, decoder *Decoder, orders versions, report *Report) {
 	o := l.outputs[in.Source]
+	if in.Want == Result {
+		orders.send(in.Decision)
+	}
 	if in.Want == Skipped {
 		report.Skipped++
 		if o != nil {
@@ -130,14 +140,14 @@ func (l *Ledger) judge(ctx context.Context, in *Input, decoder *Decoder, report 
 	}
 	if o.results > 0 {
 		report.Results++
-		l.judgeResult(ctx, in, o, decoder, report)
+		l.judgeResult(ctx, in, o, decoder, orders, report)
 	}
 	if len(o.letters) > 0 {
 		judgeLetters(in, o.letters, report)
 	}
 }
 
-func (l *Ledger) judgeResult(ctx context.Context, in *Input, o *output, decoder *Decoder, report *Report) {
+func (l *Ledger) judgeResult(ctx context.Context, in *Input, o *output, decoder *Decoder, orders versions, report *Report) {
 	if in.Want != Result {
 		report.add(RuleOutcome, fmt.Sprintf("%s: a result, want a dead letter of class %s", in, in.Want))
 		return
@@ -147,6 +157,7 @@ func (l *Ledger) judgeResult(ctx context.Context, in *Input, o *output, decoder 
 		report.add(RuleDecision, fmt.Sprintf("%s: %v", in, err))
 		return
 	}
+	orders.decide(&result)
 	differences := in.Decision.Differences(&result)
 	if string(o.key) != in.Decision.OrderID {
 		differences = append(differences, fmt.Sprintf("key is %q, want %q", o.key, in.Decision.OrderID))

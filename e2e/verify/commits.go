@@ -4,16 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
+// lookLimit bounds one look, which a broker that is away would hold up.
+const lookLimit = 3 * time.Second
+
 // Commit is one look at the group while it works: the offsets it had committed, and then, never earlier, the ends of
 // the output topics. An output of a committed record must stand before these ends.
 type Commit struct {
+	At         time.Time                  // between the two
 	Committed  map[int32]int64            // orders partition to the next offset to read
 	InputEnds  map[int32]int64            // orders partition to its end
 	OutputEnds map[string]map[int32]int64 // results and dead letters topic to partition to its end
@@ -35,6 +38,7 @@ func Look(ctx context.Context, admin *kadm.Client, group string, topics Topics) 
 	if err := responses.Error(); err != nil {
 		return Commit{}, fmt.Errorf("fetch the offsets of %s: %w", group, err)
 	}
+	at := time.Now()
 	ends, err := admin.ListEndOffsets(ctx, topics.Orders, topics.Results, topics.DeadLetters)
 	if err != nil {
 		return Commit{}, fmt.Errorf("list end offsets: %w", err)
@@ -49,7 +53,7 @@ func Look(ctx context.Context, admin *kadm.Client, group string, topics Topics) 
 		}
 		byTopic[o.Topic][o.Partition] = o.Offset
 	})
-	c := Commit{Committed: make(map[int32]int64), InputEnds: byTopic[topics.Orders], OutputEnds: byTopic}
+	c := Commit{At: at, Committed: make(map[int32]int64), InputEnds: byTopic[topics.Orders], OutputEnds: byTopic}
 	delete(byTopic, topics.Orders)
 	responses.Each(func(o kadm.OffsetResponse) {
 		if o.Topic == topics.Orders && o.At >= 0 {
@@ -66,6 +70,16 @@ func (c Commit) Lag() int64 {
 		lag += end - c.Committed[partition]
 	}
 	return lag
+}
+
+// Reached says whether everything is committed that stood in the orders topic at an earlier look.
+func (c Commit) Reached(earlier Commit) bool {
+	for partition, end := range earlier.InputEnds {
+		if c.Committed[partition] < end {
+			return false
+		}
+	}
+	return true
 }
 
 // Outputs returns how many records the output topics hold, as long as none was deleted and none is a transaction's mark.
@@ -89,9 +103,11 @@ func (l *Ledger) Watch(ctx context.Context, admin *kadm.Client, group string, in
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if c, err := Look(ctx, admin, group, l.topics); err == nil {
+			limited, cancel := context.WithTimeout(ctx, lookLimit)
+			if c, err := Look(limited, admin, group, l.topics); err == nil {
 				l.Commit(c)
 			}
+			cancel()
 		}
 	}
 }
@@ -113,32 +129,4 @@ func (l *Ledger) Follow(ctx context.Context, client *kgo.Client) error {
 		}
 		fetches.EachRecord(l.Observe)
 	}
-}
-
-// judgeCommits checks that no look saw an offset committed past the end, or past a record whose output was not there.
-func (l *Ledger) judgeCommits(inputs []Input, report *Report) {
-	ordered := slices.Clone(inputs)
-	slices.SortFunc(ordered, func(a, b Input) int { return int(a.Offset - b.Offset) })
-	early := make(map[Source]bool) // named already: every later look sees the same record
-	for _, c := range l.commits {
-		for partition, committed := range c.Committed {
-			if end := c.InputEnds[partition]; committed > end {
-				report.add(RuleCommit, fmt.Sprintf("partition %d: %d is committed, the end is %d", partition, committed, end))
-			}
-		}
-		for i := range ordered {
-			in := &ordered[i]
-			if in.Want == Skipped || early[in.Source] || in.Offset >= c.Committed[in.Partition] || l.stoodBefore(in.Source, c) {
-				continue
-			}
-			early[in.Source] = true
-			report.add(RuleCommit, fmt.Sprintf("%s: committed up to %d before its output was there", in, c.Committed[in.Partition]))
-		}
-	}
-}
-
-// stoodBefore says whether an output of the source is older than the ends that c saw.
-func (l *Ledger) stoodBefore(source Source, c Commit) bool {
-	o := l.outputs[source]
-	return o != nil && slices.ContainsFunc(o.places, func(p place) bool { return p.offset < c.OutputEnds[p.topic][p.partition] })
 }

@@ -62,7 +62,9 @@ type place struct {
 // output is all that was made of one input record.
 type output struct {
 	places    []place
-	key       []byte // of the first result
+	seen      time.Time // when the first one was observed
+	produced  time.Time // by the first one's own timestamp
+	key       []byte    // of the first result
 	value     []byte
 	trace     []byte // the first result's traceparent; nil is none
 	results   int
@@ -79,6 +81,7 @@ type Ledger struct {
 	observed  int64
 	unmatched []string // outputs that name no source
 	commits   []Commit
+	recovered []Recovery
 }
 
 // NewLedger returns an empty Ledger for a run on these topics.
@@ -126,7 +129,7 @@ func (l *Ledger) Observe(r *kgo.Record) {
 	}
 	o := l.outputs[source]
 	if o == nil {
-		o = &output{}
+		o = &output{seen: time.Now(), produced: r.Timestamp}
 		l.outputs[source] = o
 	}
 	at := place{r.Topic, r.Partition, r.Offset}

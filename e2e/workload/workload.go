@@ -26,6 +26,7 @@ const (
 	nullKeyShare   = 0.03
 	headersShare   = 0.05
 	againShare     = 0.003 // of good orders: upstream sends the same event a second time
+	correctedShare = 0.01  // of good orders: upstream corrects the features of the order before
 )
 
 // Record is one record to produce. Its source is known once the broker has acknowledged it.
@@ -39,8 +40,9 @@ type Generator struct {
 	orders *ordergen.Generator
 	random *rand.Rand
 	codec  codec
-	broken []breaker // what is left of a round through all kinds
-	again  *Record   // the next record, if it is to be a repetition
+	broken []breaker       // what is left of a round through all kinds
+	again  *Record         // the next record, if it is to be a repetition
+	last   *ordergen.Order // the last good order
 }
 
 // New returns a Generator whose records are the same for the same seed. schema is that of order events, registered
@@ -83,7 +85,7 @@ func (g *Generator) Next() (Record, error) {
 }
 
 func (g *Generator) nextGood() (Record, error) {
-	order := g.orders.Next()
+	order := g.nextOrder()
 	r := Record{
 		Input: verify.Input{Kind: "Avro order", Key: g.key(order.ID), Want: verify.Result, OccurredAt: order.OccurredAt},
 		JSON:  order.AppendJSON(nil),
@@ -99,6 +101,19 @@ func (g *Generator) nextGood() (Record, error) {
 	}
 	r.Value = r.JSON
 	return r, nil
+}
+
+// nextOrder is a new order, or the one before with a higher version and other features.
+func (g *Generator) nextOrder() ordergen.Order {
+	if last := g.last; last != nil && g.random.Float64() < correctedShare {
+		g.last = nil
+		last.EventVersion++
+		last.Features.DiscountPct = 1 - last.Features.DiscountPct
+		return *last
+	}
+	order := g.orders.Next()
+	g.last = &order
+	return order
 }
 
 // undated removes the time of an event's text.

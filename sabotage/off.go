@@ -1,0 +1,9 @@
+//go:build !sabotage
+
+package sabotage
+
+// At does nothing.
+func At(Point) {}
+
+// On is false.
+func On(Bug) bool { return false }
