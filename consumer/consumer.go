@@ -114,7 +114,7 @@ func (c *Consumer) generations(ctx context.Context, m *membership, group *kafka.
 				c.state.leave("the group is rebalancing")
 				continue
 			}
-			err = c.client.Classify("join group "+c.cfg.Group, err)
+			err = c.missingRight(c.client.Classify("join group "+c.cfg.Group, err))
 			c.state.leave(err.Error())
 			failing.failed(c.log, "cannot join the group", err)
 			continue
@@ -154,12 +154,21 @@ func (c *Consumer) awaitTopic(ctx context.Context) bool {
 			failing.recovered(c.log, "found the topic")
 			return true
 		}
+		err = c.missingRight(err)
 		c.state.leave(err.Error())
 		failing.failed(c.log, "cannot start reading", err)
 		if !sleep(ctx, wait.NextBackOff()) {
 			return false
 		}
 	}
+}
+
+// missingRight names the right, of the two that reading takes, for want of which Kafka refuses something.
+func (c *Consumer) missingRight(err error) error {
+	if errors.Is(err, kafka.GroupAuthorizationFailed) {
+		return broker.MissingRight("READ on group "+c.cfg.Group, err)
+	}
+	return broker.MissingRight("READ on topic "+c.cfg.Topic, err)
 }
 
 // newBackOff returns the waits between the attempts at whatever is broken: 200 ms to 10 s, for ever.
