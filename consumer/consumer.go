@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,6 +22,7 @@ const (
 	joinBackoff        = 500 * time.Millisecond
 	coordinatorTimeout = 5 * time.Second
 	logEvery           = time.Minute
+	logChangedEvery    = 2 * time.Second // two causes that take turns are no flood
 	// returnWithin is what a handler may take to return once its context has ended.
 	returnWithin = time.Second
 )
@@ -190,10 +192,11 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// report logs a lasting failure when it begins and then once a minute, and its end.
+// report logs a lasting failure when it begins, when its cause changes and once a minute, and its end.
 type report struct {
 	since, logged time.Time
 	attempts      int
+	cause         string
 }
 
 func (r *report) failed(log *slog.Logger, message string, err error, attrs ...any) {
@@ -202,12 +205,26 @@ func (r *report) failed(log *slog.Logger, message string, err error, attrs ...an
 		r.since = now
 	}
 	r.attempts++
-	if r.attempts > 1 && now.Sub(r.logged) < logEvery {
+	cause, quiet := causeOf(err), logEvery
+	if cause != r.cause {
+		quiet = logChangedEvery
+	}
+	if r.attempts > 1 && now.Sub(r.logged) < quiet {
 		return
 	}
-	r.logged = now
+	r.logged, r.cause = now, cause
 	//nolint:sloglint // the callers give literals
 	log.Warn(message, append(attrs, slog.String("error", err.Error()), slog.Int("attempts", r.attempts), slog.Duration("for", now.Sub(r.since)))...)
+}
+
+// causeOf is an error's text without its digits: offsets, partitions and the ports of a connection are no other cause.
+func causeOf(err error) string {
+	return strings.Map(func(c rune) rune {
+		if c >= '0' && c <= '9' {
+			return -1
+		}
+		return c
+	}, err.Error())
 }
 
 func (r *report) recovered(log *slog.Logger, message string, attrs ...any) {
