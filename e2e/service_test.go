@@ -22,6 +22,8 @@ const readyLimit = 60 * time.Second
 type service struct {
 	name    string
 	address string // of the scoring listener
+	metrics string // address of the metrics listener
+	log     string // file
 	process *process.Process
 }
 
@@ -37,9 +39,10 @@ func (s *system) startService(ctx context.Context, t *testing.T, name string, mo
 		t.Fatal(err)
 	}
 	address := func(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+	log := filepath.Join(t.ArtifactDir(), "riskscorer-"+name+".log")
 	p, err := process.Start(process.Spec{
 		Path: filepath.Join(s.binaries, "riskscorer"),
-		Log:  filepath.Join(t.ArtifactDir(), "riskscorer-"+name+".log"),
+		Log:  log,
 		Env: append(s.environment(
 			"ROLE=both", "MODEL_PATH="+model, "RESULTS_FORMAT=avro", "KAFKA_GROUP="+group,
 			"HTTP_ADDR="+address(ports[0]), "ADMIN_ADDR="+address(ports[1]), "METRICS_ADDR="+address(ports[2]),
@@ -55,7 +58,7 @@ func (s *system) startService(ctx context.Context, t *testing.T, name string, mo
 			t.Logf("end of the log of process %s:\n%s", name, p.Tail(30))
 		}
 	})
-	service := &service{name: name, address: address(ports[0]), process: p}
+	service := &service{name: name, address: address(ports[0]), metrics: address(ports[2]), log: log, process: p}
 	service.await(ctx, t, "/health/ready")
 	return service
 }

@@ -96,7 +96,11 @@ func build(ctx context.Context, dir string) error {
 
 // environment is that of the product's programs: the caller's, with the addresses of this system.
 func (s *system) environment(more ...string) []string {
-	return append(append(os.Environ(), "KAFKA_BROKERS="+s.broker.Address(), "SCHEMA_REGISTRY_URL="+s.registry.URL()), more...)
+	own := append(os.Environ(), "KAFKA_BROKERS="+s.broker.Address())
+	if s.registry != nil {
+		own = append(own, "SCHEMA_REGISTRY_URL="+s.registry.URL())
+	}
+	return append(own, more...)
 }
 
 func (s *system) riskctl(ctx context.Context, t *testing.T, args ...string) {

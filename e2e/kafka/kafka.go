@@ -48,12 +48,19 @@ type Node struct {
 	java, libs string
 	dir, log   string
 	port       int
+	security   *Security // nil is the plain listener alone
+	secured    []int     // its ports
+	identities int       // that the broker has had
 	process    *process.Process
 }
 
 // Start resolves the jars (some 45 MB, once a machine), formats a node in dir and starts it. dir is kept by the caller;
 // log is the file that gets the broker's output. Start returns when the broker answers metadata requests.
 func Start(ctx context.Context, dir, log string) (*Node, error) {
+	return start(ctx, &Node{dir: dir, log: log})
+}
+
+func start(ctx context.Context, n *Node) (*Node, error) {
 	java, err := process.Find("java", "the Kafka broker")
 	if err != nil {
 		return nil, err
@@ -62,7 +69,7 @@ func Start(ctx context.Context, dir, log string) (*Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("resolve Kafka %s: %w", Version, err)
 	}
-	n := &Node{java: java, libs: libs, dir: dir, log: log}
+	n.java, n.libs = java, libs
 	if err := n.configure(ctx); err != nil {
 		return nil, fmt.Errorf("configure Kafka: %w", err)
 	}
@@ -100,7 +107,11 @@ func (n *Node) configure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(text.Execute(file, struct{ BrokerPort, ControllerPort int }{ports[0], ports[1]}), file.Close())
+	err = text.Execute(file, struct{ BrokerPort, ControllerPort int }{ports[0], ports[1]})
+	if err == nil && n.security != nil {
+		err = n.secure(ctx, file, ports)
+	}
+	return errors.Join(err, file.Close())
 }
 
 // arguments are java's, for one of Kafka's main classes. Java itself expands the asterisk.
