@@ -128,15 +128,36 @@ func (c *Client) whileLoading(ctx context.Context, call func() error) error {
 }
 
 // unrouted replaces "no such topic" by the reason why the cluster's layout is unknown: a transport that never reached
-// a broker knows of no topic either.
+// a broker knows of no topic either, nor does it know one that it may not see.
 func (c *Client) unrouted(ctx context.Context, err error) error {
 	for _, target := range []error{protocol.ErrNoTopic, protocol.ErrNoPartition, protocol.ErrNoLeader, kafka.BrokerNotAvailable} {
 		if !errors.Is(err, target) {
 			continue
 		}
-		if _, cause := c.kafka.Metadata(ctx, &kafka.MetadataRequest{Topics: c.topics}); cause != nil {
+		res, cause := c.kafka.Metadata(ctx, &kafka.MetadataRequest{Topics: c.topics})
+		if cause != nil {
+			return cause
+		}
+		if cause := refusedTopic(res.Topics, err); cause != nil {
 			return cause
 		}
 	}
 	return err
+}
+
+// refusedTopic returns why the topic that err misses is not shown to this client, nil if that is no matter of rights.
+func refusedTopic(topics []kafka.Topic, err error) error {
+	var missed string
+	if e, ok := errors.AsType[*protocol.TopicError](err); ok {
+		missed = e.Topic
+	}
+	if e, ok := errors.AsType[*protocol.TopicPartitionError](err); ok {
+		missed = e.Topic
+	}
+	for _, t := range topics {
+		if t.Name == missed && errors.Is(t.Error, kafka.TopicAuthorizationFailed) {
+			return t.Error
+		}
+	}
+	return nil
 }

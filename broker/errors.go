@@ -121,7 +121,7 @@ func (c *Client) Classify(op string, err error) error {
 	if err == nil || errors.As(err, &own) {
 		return err
 	}
-	return &Error{Kind: kindOf(err), Op: op, Brokers: c.cfg.addresses(), Err: err}
+	return &Error{Kind: kindOf(err), Op: op, Brokers: c.cfg.addresses(), Err: c.unmasked(err)}
 }
 
 func kindOf(err error) Kind {
@@ -141,7 +141,7 @@ func kindOf(err error) Kind {
 		alert  tls.AlertError
 		header tls.RecordHeaderError
 	)
-	if errors.As(err, &cert) || errors.As(err, &alert) || errors.As(err, &header) {
+	if errors.As(err, &cert) || errors.As(err, &alert) || errors.As(err, &header) || alerted(err) {
 		return KindTLS
 	}
 	var network net.Error

@@ -40,6 +40,11 @@ const FetchExpansion = 4
 // *OffsetOutOfRangeError, bytes that do not decode are of KindCorrupt. If Next equals the offset asked for, there was
 // nothing.
 func (c *Client) Fetch(ctx context.Context, req FetchRequest) (Fetched, error) {
+	f, err := c.fetch(ctx, req)
+	return f, MissingRight("READ on topic "+req.Topic, err)
+}
+
+func (c *Client) fetch(ctx context.Context, req FetchRequest) (Fetched, error) {
 	op := fmt.Sprintf("fetch %s/%d at %d", req.Topic, req.Partition, req.Offset)
 	res, err := c.roundTrip(ctx, requestTimeout+req.MaxWait, op, &rawFetch{Request: fetch.Request{
 		ReplicaID: -1, MaxWaitTime: int32(req.MaxWait / time.Millisecond), MinBytes: 1, MaxBytes: int32(req.MaxBytes),

@@ -51,6 +51,11 @@ func (c *Client) initProducerID(ctx context.Context) (ProducerID, error) {
 // first record. A batch that the log already holds is a success, with the offset -1 if the broker no longer knows it.
 // After an error of KindUnreachable or KindTimeout the outcome is unknown: send the same batch again.
 func (c *Client) Produce(ctx context.Context, topic string, partition int, batch Batch) (int64, error) {
+	offset, err := c.produce(ctx, topic, partition, batch)
+	return offset, MissingRight("WRITE on topic "+topic, err)
+}
+
+func (c *Client) produce(ctx context.Context, topic string, partition int, batch Batch) (int64, error) {
 	op := fmt.Sprintf("produce to %s/%d", topic, partition)
 	if len(batch.raw) < sizePrefix+batchHeader || int64(binary.BigEndian.Uint64(batch.Bytes()[producerIDAt:])) < 0 {
 		return 0, c.fail(ctx, op, ErrNoProducerID)

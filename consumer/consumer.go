@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ const (
 	joinBackoff        = 500 * time.Millisecond
 	coordinatorTimeout = 5 * time.Second
 	logEvery           = time.Minute
+	logChangedEvery    = 2 * time.Second // two causes that take turns are no flood
 	// returnWithin is what a handler may take to return once its context has ended.
 	returnWithin = time.Second
 )
@@ -116,7 +118,7 @@ func (c *Consumer) generations(ctx context.Context, m *membership, group *kafka.
 				c.state.leave("the group is rebalancing")
 				continue
 			}
-			err = c.client.Classify("join group "+c.cfg.Group, err)
+			err = c.missingRight(c.client.Classify("join group "+c.cfg.Group, err))
 			c.state.leave(err.Error())
 			failing.failed(c.log, "cannot join the group", err)
 			continue
@@ -161,12 +163,21 @@ func (c *Consumer) awaitTopic(ctx context.Context) bool {
 			failing.recovered(c.log, "found the topic")
 			return true
 		}
+		err = c.missingRight(err)
 		c.state.leave(err.Error())
 		failing.failed(c.log, "cannot start reading", err)
 		if !sleep(ctx, wait.NextBackOff()) {
 			return false
 		}
 	}
+}
+
+// missingRight names the right, of the two that reading takes, for want of which Kafka refuses something.
+func (c *Consumer) missingRight(err error) error {
+	if errors.Is(err, kafka.GroupAuthorizationFailed) {
+		return broker.MissingRight("READ on group "+c.cfg.Group, err)
+	}
+	return broker.MissingRight("READ on topic "+c.cfg.Topic, err)
 }
 
 // newBackOff returns the waits between the attempts at whatever is broken: 200 ms to 10 s, for ever.
@@ -188,10 +199,11 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// report logs a lasting failure when it begins and then once a minute, and its end.
+// report logs a lasting failure when it begins, when its cause changes and once a minute, and its end.
 type report struct {
 	since, logged time.Time
 	attempts      int
+	cause         string
 }
 
 func (r *report) failed(log *slog.Logger, message string, err error, attrs ...any) {
@@ -200,12 +212,26 @@ func (r *report) failed(log *slog.Logger, message string, err error, attrs ...an
 		r.since = now
 	}
 	r.attempts++
-	if r.attempts > 1 && now.Sub(r.logged) < logEvery {
+	cause, quiet := causeOf(err), logEvery
+	if cause != r.cause {
+		quiet = logChangedEvery
+	}
+	if r.attempts > 1 && now.Sub(r.logged) < quiet {
 		return
 	}
-	r.logged = now
+	r.logged, r.cause = now, cause
 	//nolint:sloglint // the callers give literals
 	log.Warn(message, append(attrs, slog.String("error", err.Error()), slog.Int("attempts", r.attempts), slog.Duration("for", now.Sub(r.since)))...)
+}
+
+// causeOf is an error's text without its digits: offsets, partitions and the ports of a connection are no other cause.
+func causeOf(err error) string {
+	return strings.Map(func(c rune) rune {
+		if c >= '0' && c <= '9' {
+			return -1
+		}
+		return c
+	}, err.Error())
 }
 
 func (r *report) recovered(log *slog.Logger, message string, attrs ...any) {

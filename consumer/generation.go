@@ -150,7 +150,7 @@ func (g *generation) commit() error {
 	sabotage.At(sabotage.Committing)
 	if err := g.gen.CommitOffsets(map[string]map[int]int64{g.cfg.Topic: offsets}); err != nil {
 		g.metrics.commitErrors.Inc()
-		return g.client.Classify("commit offsets of group "+g.cfg.Group, err)
+		return g.missingRight(g.client.Classify("commit offsets of group "+g.cfg.Group, err))
 	}
 	sabotage.At(sabotage.Committed)
 	g.metrics.commits.Inc()
@@ -215,7 +215,7 @@ func (g *generation) start(ctx context.Context, p *position) (int64, error) {
 	}
 	bounds, err := g.client.Offsets(ctx, g.cfg.Topic, []int{p.partition})
 	if err != nil {
-		return 0, fmt.Errorf("find where to start: %w", err)
+		return 0, g.missingRight(fmt.Errorf("find where to start: %w", err))
 	}
 	b, ok := bounds[p.partition]
 	if !ok || b.Earliest < 0 || b.Latest < 0 {

@@ -164,12 +164,17 @@ func (m *member) stop(t *testing.T) {
 
 func join(t *testing.T, brokers []string, cfg consumer.Config, l *ledger) *member {
 	t.Helper()
+	return joinLogging(t, brokers, cfg, l, slog.DiscardHandler)
+}
+
+func joinLogging(t *testing.T, brokers []string, cfg consumer.Config, l *ledger, log slog.Handler) *member {
+	t.Helper()
 	client, err := broker.NewClient(broker.Config{Brokers: brokers}, topic)
 	if err != nil {
 		t.Fatal(err)
 	}
 	m := &member{registry: prometheus.NewRegistry(), done: make(chan error, 1)}
-	if m.Consumer, err = consumer.New(client, cfg, l.handler, slog.New(slog.DiscardHandler), m.registry); err != nil {
+	if m.Consumer, err = consumer.New(client, cfg, l.handler, slog.New(log), m.registry); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -30,6 +30,8 @@ type service struct {
 	name    string
 	address string // of the scoring listener
 	armed   string // the file of sabotage.FileVariable
+	metrics string // address of the metrics listener
+	log     string // file
 	process *process.Process
 }
 
@@ -46,9 +48,10 @@ func (s *system) startService(ctx context.Context, t *testing.T, name string, mo
 	}
 	address := func(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 	armed := filepath.Join(t.TempDir(), "armed")
+	log := filepath.Join(t.ArtifactDir(), "riskscorer-"+name+".log")
 	p, err := process.Start(process.Spec{
 		Path: filepath.Join(s.binaries, "riskscorer"),
-		Log:  filepath.Join(t.ArtifactDir(), "riskscorer-"+name+".log"),
+		Log:  log,
 		Env: append(s.environment(
 			sabotage.FileVariable+"="+armed,
 			"ROLE=both", "MODEL_PATH="+model, "RESULTS_FORMAT=avro", "KAFKA_GROUP="+group,
@@ -65,7 +68,7 @@ func (s *system) startService(ctx context.Context, t *testing.T, name string, mo
 			t.Logf("end of the log of process %s:\n%s", name, p.Tail(30))
 		}
 	})
-	service := &service{name: name, address: address(ports[0]), armed: armed, process: p}
+	service := &service{name: name, address: address(ports[0]), metrics: address(ports[2]), log: log, armed: armed, process: p}
 	service.await(ctx, t, "/health/ready")
 	return service
 }

@@ -148,7 +148,11 @@ func build(ctx context.Context, dir string, tags ...string) error {
 
 // environment is that of the product's programs: the caller's, with the addresses of this system.
 func (s *system) environment(more ...string) []string {
-	return append(append(os.Environ(), "KAFKA_BROKERS="+strings.Join(s.product, ","), "SCHEMA_REGISTRY_URL="+s.registry.URL()), more...)
+	own := append(os.Environ(), "KAFKA_BROKERS="+strings.Join(s.product, ","))
+	if s.registry != nil {
+		own = append(own, "SCHEMA_REGISTRY_URL="+s.registry.URL())
+	}
+	return append(own, more...)
 }
 
 func (s *system) riskctl(ctx context.Context, t *testing.T, args ...string) {

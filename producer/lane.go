@@ -70,7 +70,7 @@ func (l *lane) identify(ctx context.Context) error {
 	}
 	id, err := l.ids.get(ctx, l.p.client, l.refused)
 	if err != nil {
-		return err
+		return broker.MissingRight("WRITE on topic "+l.topic, err) // on any topic, as Kafka has it
 	}
 	l.id, l.hasID, l.refused, l.next = id, true, nil, 0
 	return nil

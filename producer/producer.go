@@ -89,7 +89,7 @@ func (p *Producer) partitions(ctx context.Context, topic string) (int, error) {
 	}
 	n, err := p.client.PartitionCount(ctx, topic)
 	if err != nil {
-		return 0, fmt.Errorf("find the partitions of %s: %w", topic, err)
+		return 0, broker.MissingRight("WRITE on topic "+topic, fmt.Errorf("find the partitions of %s: %w", topic, err))
 	}
 	p.mu.Lock()
 	p.counts[topic] = partitionCount{n: n, at: time.Now()}

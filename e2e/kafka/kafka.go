@@ -49,6 +49,9 @@ type Node struct {
 	java, libs string
 	dir, log   string
 	settings   settings
+	security   *Security // nil is the plain listener alone
+	secured    []int     // its ports
+	identities int       // that the broker has had
 	process    *process.Process
 }
 
@@ -64,6 +67,10 @@ type settings struct {
 // Start resolves the jars (some 45 MB, once a machine), formats a node in dir and starts it. dir is kept by the caller;
 // log is the file that gets the broker's output. Start returns when the broker answers metadata requests.
 func Start(ctx context.Context, dir, log string) (*Node, error) {
+	return start(ctx, &Node{dir: dir, log: log})
+}
+
+func start(ctx context.Context, n *Node) (*Node, error) {
 	java, libs, err := program(ctx)
 	if err != nil {
 		return nil, err
@@ -72,9 +79,10 @@ func Start(ctx context.Context, dir, log string) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{java: java, libs: libs, dir: dir, log: log, settings: settings{
+	n.java, n.libs = java, libs
+	n.settings = settings{
 		ID: 1, Replicas: 1, InSync: 1, Voters: voter(1, ports[1]), BrokerPort: ports[0], ControllerPort: ports[1],
-	}}
+	}
 	if err := n.prepare(ctx); err != nil {
 		return nil, err
 	}
@@ -106,14 +114,14 @@ func resolve(ctx context.Context, dir string) error {
 
 // prepare configures the node and formats its storage.
 func (n *Node) prepare(ctx context.Context) error {
-	if err := n.configure(); err != nil {
+	if err := n.configure(ctx); err != nil {
 		return fmt.Errorf("configure Kafka: %w", err)
 	}
 	return n.format(ctx)
 }
 
 // configure writes the two files of a node. Its ports stay the same for its life, so that clients find it again.
-func (n *Node) configure() error {
+func (n *Node) configure(ctx context.Context) error {
 	if err := os.WriteFile(filepath.Join(n.dir, "log4j2.xml"), log4j2, 0o600); err != nil {
 		return err
 	}
@@ -125,7 +133,11 @@ func (n *Node) configure() error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(text.Execute(file, n.settings), file.Close())
+	err = text.Execute(file, n.settings)
+	if err == nil && n.security != nil {
+		err = n.secure(ctx, file, []int{n.settings.BrokerPort, n.settings.ControllerPort})
+	}
+	return errors.Join(err, file.Close())
 }
 
 // arguments are java's, for one of Kafka's main classes. Java itself expands the asterisk.
