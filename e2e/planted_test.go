@@ -50,12 +50,14 @@ func TestPlantedBugsAreCaught(t *testing.T) {
 	o := new(oracle)
 	defer o.ended.Wait()
 	want := catches()
+	used := false
 	rows := []string{"| planted bug | caught by |", "|---|---|"}
 	for _, bug := range append([]sabotage.Bug{""}, sabotage.Bugs()...) {
 		t.Run("bug="+string(bug), func(t *testing.T) {
-			if bug != "" {
+			if used {
 				s.empty(ctx, t)
 			}
+			used = true
 			report := exercise(ctx, t, s, o, bug)
 			broken := slices.Sorted(maps.Keys(report.Faults))
 			t.Logf("%s; broken rules: %q", report, broken)
