@@ -60,7 +60,7 @@ func newConns(dialer *kafka.Dialer) *conns {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		// A broker that does not answer takes the dialer's whole patience, and the library tries them all.
-		stop := context.AfterFunc(c.ended, cancel)
+		stop := context.AfterFunc(c.ended, cancel) //nolint:contextcheck // it ends with all of the group's connections, too
 		defer stop()
 		conn, err := dial(ctx, network, address)
 		if err != nil {
