@@ -180,7 +180,7 @@ func scorers(k *kit, b *bench, s *settings) []*contender {
 	return []*contender{
 		k.scorer(b, "", "riskscorer", "the binary in role stream, default settings", s.scored),
 		k.scorer(b, "purego", "riskscorer, pure Go", "the same, built with -tags purego", s.scored/2),
-		k.python(b, s.scored/20),
+		k.python(b, s.scored/4),
 		k.streams(b, "streams", "Kafka Streams, by record", 1, s.scored/2),
 		k.streams(b, "streams-batch", "Kafka Streams, by batch", streamsBatch, s.scored),
 	}

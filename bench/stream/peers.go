@@ -27,7 +27,7 @@ func (k *kit) peers(name string) string {
 func (k *kit) python(b *bench, events int) *contender {
 	return &contender{
 		name: "python", label: "Python", events: events,
-		note: "confluent-kafka 2.16, fastavro 1.13, XGBoost 3.4 with contributions, in batches of up to 2,000; a process a core",
+		note: "confluent-kafka 2.16, fastavro 1.13, XGBoost 3.4 with contributions, in batches of up to 1,000; a process a core",
 		start: func(ctx context.Context, w work) (all []*process.Process, err error) {
 			python, err := k.venv(ctx)
 			if err != nil {

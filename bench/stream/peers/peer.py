@@ -16,7 +16,7 @@ import xgboost
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 THREE = 3  # top contributors
-BATCH = 2000
+BATCH = 1000
 FRAME = 5
 
 
