@@ -18,7 +18,7 @@ TOOL := $(GO) tool -modfile=$(CURDIR)/tools/go.mod
 LINT := $(TOOL) golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race sim lint fmt bench bench-engine fuzz e2e planted chaos training bundle goldens charts check clean
+.PHONY: help build run test race sim lint fmt bench bench-engine bench-stream fuzz e2e planted chaos training bundle goldens charts check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,12 @@ bench: ## Run the benchmarks COUNT times and summarise them (BENCH=regexp; BASE=
 
 bench-engine: ## Measure the engine beside its peers and write docs/benchmarks.md (ARGS=--help); needs Python 3.12
 	@bench/engine/run.sh $(ARGS)
+
+bench-stream: ## Measure the stream beside its peers on real Kafka and write docs/benchmarks-stream.md (ARGS=-help); needs Java 17, Maven and Python 3.12
+	$(call require,java,Java 17)
+	$(call require,mvn,Maven)
+	@$(GO) build -o bin/bench-stream ./bench/stream
+	@bin/bench-stream $(ARGS)
 
 # go test fuzzes one target of one package a call.
 fuzz: ## Run every fuzz target for FUZZTIME

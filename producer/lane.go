@@ -158,7 +158,7 @@ func (p *part) encode(ctx context.Context, records []broker.Record) error {
 	if err := p.lane.identify(ctx); err != nil {
 		return err
 	}
-	var batch []*broker.Record
+	batch := make([]*broker.Record, 0, len(p.queue))
 	size, taken := 0, 0
 	for _, i := range p.queue {
 		n := broker.RecordSize(&records[i])

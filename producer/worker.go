@@ -126,24 +126,39 @@ func (w *Worker) add(pub *publication, assigned map[output][]int) {
 // assign gives each record its output partition. Null keys of one publication share a partition, the next take the
 // next: whole batches, evenly spread.
 func (w *Worker) assign(ctx context.Context, records []broker.Record, indexes []int) (map[output][]int, error) {
-	assigned := make(map[output][]int)
-	counts := make(map[string]int, 2)
+	spreads := make(map[string]*spread, 2)
+	var s *spread // of the record before, which mostly is of the same topic
 	w.turn++
 	for _, i := range indexes {
-		topic := records[i].Topic
-		n, ok := counts[topic]
-		if !ok {
-			var err error
-			if n, err = w.p.partitions(ctx, topic); err != nil {
-				return nil, err
+		if topic := records[i].Topic; s == nil || s.topic != topic {
+			if s = spreads[topic]; s == nil {
+				n, err := w.p.partitions(ctx, topic)
+				if err != nil {
+					return nil, err
+				}
+				s = &spread{topic: topic, indexes: make([][]int, n)}
+				spreads[topic] = s
 			}
-			counts[topic] = n
 		}
-		out := output{topic: topic, partition: w.turn % n}
+		p := w.turn % len(s.indexes)
 		if key := records[i].Key; key != nil {
-			out.partition = broker.PartitionOf(key, n)
+			p = broker.PartitionOf(key, len(s.indexes))
 		}
-		assigned[out] = append(assigned[out], i)
+		s.indexes[p] = append(s.indexes[p], i)
+	}
+	assigned := make(map[output][]int)
+	for _, s := range spreads {
+		for p, indexes := range s.indexes {
+			if len(indexes) > 0 {
+				assigned[output{topic: s.topic, partition: p}] = indexes
+			}
+		}
 	}
 	return assigned, nil
+}
+
+// spread is a topic's records by partition: their indexes, ascending.
+type spread struct {
+	topic   string
+	indexes [][]int
 }

@@ -65,7 +65,7 @@ the command with XGBoost and a seed; A has the shape of the demo model. What "th
 figure and matters for single rows; inputs are converted beforehand, and not timed. *Difference* is the largest from XGBoost
 over 512 rows: of a margin, or of a contribution relative to the row's sum of |contributions|; in bold where that is beyond
 rounding, so that the engine computes something else. The models, the peers' versions and the driver are in
-[bench/engine](../bench/engine).
+[bench/engine](../bench/engine). The stream, with Kafka around the engine, has [a page of its own](benchmarks-stream.md).
 
 ![Microseconds a row in batches, by model and engine](benchmarks-engine.svg)
 """

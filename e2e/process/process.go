@@ -65,6 +65,9 @@ func (p *Process) run(started chan<- error) {
 	close(p.done)
 }
 
+// ID is the child's process id, for what the kernel counts of it. It may be another's once Done is closed.
+func (p *Process) ID() int { return p.cmd.Process.Pid }
+
 // Done is closed when the child has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
