@@ -47,18 +47,18 @@ func plants() []plant {
 		},
 		{
 			"a dead letter is left out", "stream/stream.go",
-			"		if o.reject != nil {\n			w.records = append",
-			"		if o.reject != nil && len(w.outputs) > 1 && i == len(w.outputs)-1 {\n			continue\n		}\n		if o.reject != nil {\n			w.records = append",
+			"	if err := m.time(stagePublish, func() error { return w.publish(ctx) }); err != nil {",
+			"	if last := len(w.outputs) - 1; last > 0 && w.outputs[last].reject != nil {\n		w.records = w.records[:last]\n	}\n	if err := m.time(stagePublish, func() error { return w.publish(ctx) }); err != nil {",
 		},
 		{
 			"a dead letter and a result", "stream/stream.go",
-			"		value, err := results.AppendTo(nil, &w.orders[o.order], &w.decisions[o.order])",
-			"		if i == 3 {\n			w.records = append(w.records, deadLetter(w.pipeline.config.DeadLettersTopic, o.source, &schemas.Reject{Class: schemas.RejectDecode, Stage: stageDecode, Detail: \"planted\"}))\n		}\n		value, err := results.AppendTo(nil, &w.orders[o.order], &w.decisions[o.order])",
+			"	if err := m.time(stagePublish, func() error { return w.publish(ctx) }); err != nil {",
+			"	if len(w.outputs) > 3 && w.outputs[3].reject == nil {\n		w.records = append(w.records, deadLetter(w.pipeline.config.DeadLettersTopic, w.outputs[3].source, &schemas.Reject{Class: schemas.RejectDecode, Stage: stageDecode, Detail: \"planted\"}))\n	}\n	if err := m.time(stagePublish, func() error { return w.publish(ctx) }); err != nil {",
 		},
 		{
 			"a value that depends on when it is made", "stream/stream.go",
-			"		value, err := results.AppendTo(nil, &w.orders[o.order], &w.decisions[o.order])",
-			"		if w.orders[o.order].OccurredAt.IsZero() {\n			w.orders[o.order].OccurredAt = time.Now()\n		}\n		value, err := results.AppendTo(nil, &w.orders[o.order], &w.decisions[o.order])",
+			"	value, err := results.AppendTo(nil, &w.orders[o.order], &w.decisions[o.order])",
+			"	if w.orders[o.order].OccurredAt.IsZero() {\n		w.orders[o.order].OccurredAt = time.Now()\n	}\n	value, err := results.AppendTo(nil, &w.orders[o.order], &w.decisions[o.order])",
 		},
 		{
 			"a sequence number is used again", "producer/lane.go",
@@ -81,11 +81,13 @@ func plants() []plant {
 		},
 		{
 			"records of aborted transactions are taken", "broker/aborted.go",
-			"	return open && b.Attributes.Transactional()", "	return false && open",
+			"	_, open := a.open[producer]\n	return open",
+			"	_, open := a.open[producer]\n	return false && open",
 		},
 		{
-			"an empty key is a null key", "broker/fetch.go",
-			"	if n == 0 {\n		return []byte{}, nil\n	}\n", "",
+			"an empty key is a null key", "broker/cursor.go",
+			"	if n == 0 {\n		return []byte{}\n	}\n",
+			"	if n == 0 {\n		return nil\n	}\n",
 		},
 		{
 			"the end of a fetch is not acknowledged", "consumer/worker.go",
@@ -93,7 +95,8 @@ func plants() []plant {
 		},
 		{
 			"a generation does not wait for its workers", "consumer/generation.go",
-			"	workers.Wait()\n", "	go workers.Wait()\n",
+			"	all := g.drained(handling, &workers)\n",
+			"	all := true\n	go g.drained(handling, &workers)\n",
 		},
 		{
 			"a new process begins at the end of the log", "consumer/generation.go",
