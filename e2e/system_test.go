@@ -101,14 +101,23 @@ func startCluster(ctx context.Context, t *testing.T, tags ...string) *system {
 // start starts all parts, and creates topics and schemas with riskctl.
 func (s *system) start(ctx context.Context, t *testing.T, tags []string, replicas int, kafka func() error) {
 	t.Helper()
-	s.binaries = t.TempDir()
-	var parts errgroup.Group
-	parts.Go(func() error { return build(ctx, s.binaries, tags...) })
-	parts.Go(func() (err error) {
+	s.startParts(ctx, t, tags, kafka, func() (err error) {
 		s.python, err = installLibrary(ctx)
 		return err
 	})
-	parts.Go(kafka)
+	s.replicas = replicas
+	s.createTopics(ctx, t)
+}
+
+// startParts builds the product's programs and starts the schema registry and the other parts, all at the same time.
+func (s *system) startParts(ctx context.Context, t *testing.T, tags []string, others ...func() error) {
+	t.Helper()
+	s.binaries = t.TempDir()
+	var parts errgroup.Group
+	parts.Go(func() error { return build(ctx, s.binaries, tags...) })
+	for _, other := range others {
+		parts.Go(other)
+	}
 	parts.Go(func() (err error) {
 		s.registry, err = registry.Start(ctx, filepath.Join(t.ArtifactDir(), "registry.log"))
 		return err
@@ -126,8 +135,6 @@ func (s *system) start(ctx context.Context, t *testing.T, tags []string, replica
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.replicas = replicas
-	s.createTopics(ctx, t)
 }
 
 func (s *system) createTopics(ctx context.Context, t *testing.T) {

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,10 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/sr"
-	"golang.org/x/sync/errgroup"
-
-	"github.com/trendbuy/riskscorer/e2e/registry"
 	"github.com/trendbuy/riskscorer/e2e/verify"
 	"github.com/trendbuy/riskscorer/e2e/workload"
 	"github.com/trendbuy/riskscorer/ordergen"
@@ -76,27 +71,9 @@ func TestOperatorsTools(t *testing.T) {
 
 func startTools(ctx context.Context, t *testing.T) *tools {
 	t.Helper()
-	s := &system{binaries: t.TempDir()}
+	s := new(system)
 	data := t.TempDir()
-	var parts errgroup.Group
-	parts.Go(func() error { return build(ctx, s.binaries) })
-	parts.Go(func() error { return s.startBroker(ctx, t, data) })
-	parts.Go(func() (err error) {
-		s.registry, err = registry.Start(ctx, filepath.Join(t.ArtifactDir(), "registry.log"))
-		return err
-	})
-	err := parts.Wait()
-	if s.registry != nil {
-		t.Cleanup(s.registry.Kill)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if s.schemas, err = sr.NewClient(sr.URLs(s.registry.URL()), sr.HTTPClient(&http.Client{
-		Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second,
-	})); err != nil {
-		t.Fatal(err)
-	}
+	s.startParts(ctx, t, nil, func() error { return s.startBroker(ctx, t, data) })
 	out := &tools{system: s, store: t.TempDir()}
 	s.riskctl(ctx, t, "topics", "create", "--partitions", strconv.Itoa(partitions), "--replication", "1")
 	out.exits(ctx, t, 1, "topics", "check", "--partitions", strconv.Itoa(partitions), "--replication", "1") // no schemas yet
