@@ -153,8 +153,13 @@ func (n *network) ask(l *link, frame []byte) {
 			n.observe(l.host, request)
 		}
 	}
-	if kmsg.Key(l.key) == kmsg.Fetch && l.host != faultless {
-		widen(frame)
+	switch kmsg.Key(l.key) {
+	case kmsg.Fetch:
+		if l.host != faultless {
+			widen(frame)
+		}
+	case kmsg.JoinGroup:
+		hasten(frame)
 	}
 	vanish, cut := n.fate(l, l.key, len(frame))
 	switch {
@@ -174,11 +179,27 @@ const emptyAnswer = 12
 // widen lifts a fetch's bound of the whole answer and leaves the equal one of its only partition. kfake leaves the aborted
 // transactions unsaid where the first of the two is reached, which makes their records look committed.
 func widen(frame []byte) {
-	const clientID = 12 // behind size, key, version and correlation id
-	replica := clientID + 2 + int(binary.BigEndian.Uint16(frame[clientID:]))
+	replica := behind(frame, clientID)
 	maxBytes := replica + 12 // behind replica, longest wait and fewest bytes
 	binary.BigEndian.PutUint32(frame[maxBytes:], 1<<30)
 }
+
+// hasten lets a rebalance run out before the sessions of those who wait for its end, and before they give up: after twice the
+// session it would be behind both. kfake ends the session of a member that waits for the others to join or to sync, which no
+// broker does, and counts one joined member too few from then on: the group may never settle again.
+func hasten(frame []byte) {
+	session := behind(frame, behind(frame, clientID)) // the group's name stands before it
+	rebalance := session + 4
+	millis := binary.BigEndian.Uint32(frame[session:])
+	binary.BigEndian.PutUint32(frame[session:], millis+2000)
+	binary.BigEndian.PutUint32(frame[rebalance:], millis+1000)
+}
+
+// clientID is where a request names its client: behind size, key, version and correlation id.
+const clientID = 12
+
+// behind returns where the string that begins at an offset of a request ends.
+func behind(frame []byte, at int) int { return at + 2 + int(binary.BigEndian.Uint16(frame[at:])) }
 
 // answer carries a whole answer. The link's lock is held.
 func (n *network) answer(l *link, frame []byte) {
