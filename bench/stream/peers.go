@@ -13,6 +13,7 @@ import (
 	"github.com/trendbuy/riskscorer/e2e/maven"
 	"github.com/trendbuy/riskscorer/e2e/process"
 	"github.com/trendbuy/riskscorer/schemas"
+	"github.com/trendbuy/riskscorer/scoring/bundle"
 )
 
 //go:embed peers/pom.xml
@@ -80,9 +81,14 @@ func (k *kit) streams(b *bench, name, label string, batch, events int) *contende
 				return nil, err
 			}
 		}
+		served, err := bundle.Open(k.model, bundle.Options{})
+		if err != nil {
+			return nil, err
+		}
 		p, err := process.Start(process.Spec{Path: "java", Log: b.log(name), Args: []string{
 			"-Xmx512m", "-cp", filepath.Join(libs, "*"), k.peers("Scorer.java"), w.broker, w.from, w.to, w.group, k.model,
 			filepath.Join(k.dir, "order.avsc"), filepath.Join(k.dir, "result.avsc"), strconv.Itoa(batch), filepath.Join(k.dir, "state"),
+			strconv.FormatFloat(served.Forest.Base[0], 'g', -1, 32),
 		}})
 		return all(p), err
 	}}

@@ -4,6 +4,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Properties;
 import ml.dmlc.xgboost4j.java.Booster;
@@ -45,6 +46,7 @@ public final class Scorer implements Processor<byte[], byte[], byte[], byte[]> {
     private static final List<String> DEVICES = List.of("app", "desktop", "mobile", "tablet");
 
     private final Booster model;
+    private final float base;
     private final int batch;
     private final GenericDatumReader<GenericRecord> reader;
     private final GenericDatumWriter<GenericRecord> writer;
@@ -56,8 +58,9 @@ public final class Scorer implements Processor<byte[], byte[], byte[], byte[]> {
     private BinaryDecoder decoder;
     private BinaryEncoder encoder;
 
-    private Scorer(Booster model, Schema order, Schema result, int batch) {
+    private Scorer(Booster model, float base, Schema order, Schema result, int batch) {
         this.model = model;
+        this.base = base;
         this.batch = batch;
         this.result = result;
         reader = new GenericDatumReader<>(order);
@@ -69,6 +72,7 @@ public final class Scorer implements Processor<byte[], byte[], byte[], byte[]> {
         Schema result = new Schema.Parser().parse(Files.readString(Path.of(args[6])));
         int batch = Integer.parseInt(args[7]);
         String model = args[4] + "/model.ubj";
+        float base = Float.parseFloat(args[9]); // this version does not read the base score of later ones
         Properties settings = new Properties();
         settings.put(StreamsConfig.APPLICATION_ID_CONFIG, args[3]);
         settings.put(StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, args[0]);
@@ -83,7 +87,7 @@ public final class Scorer implements Processor<byte[], byte[], byte[], byte[]> {
 
         Topology topology = new Topology();
         topology.addSource("orders", Serdes.ByteArray().deserializer(), Serdes.ByteArray().deserializer(), args[1]);
-        topology.addProcessor("score", () -> new Scorer(load(model), order, result, batch), "orders");
+        topology.addProcessor("score", () -> new Scorer(load(model), base, order, result, batch), "orders");
         topology.addSink("results", args[2], Serdes.ByteArray().serializer(), Serdes.ByteArray().serializer(), "score");
         KafkaStreams streams = new KafkaStreams(topology, settings);
         streams.setUncaughtExceptionHandler(e -> {
@@ -141,6 +145,9 @@ public final class Scorer implements Processor<byte[], byte[], byte[], byte[]> {
             DMatrix matrix = new DMatrix(rows, events.size(), FEATURES.length, Float.NaN);
             matrix.setFeatureNames(FEATURES);
             matrix.setFeatureTypes(new String[] {"q", "q", "q", "q", "q", "q", "q", "c"});
+            float[] bases = new float[events.size()];
+            Arrays.fill(bases, base);
+            matrix.setBaseMargin(bases);
             float[][] scores = model.predict(matrix);
             matrix.dispose();
             for (int i = 0; i < scores.length; i++) {
