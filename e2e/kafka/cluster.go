@@ -40,7 +40,7 @@ func StartCluster(ctx context.Context, dir, logs string, advertise func(node int
 	for i := range voters {
 		voters[i] = voter(i+1, ports[i*portsPerNode+1])
 	}
-	c := new(Cluster)
+	c, cluster := new(Cluster), newClusterID()
 	var formats errgroup.Group
 	for i := range c.Nodes {
 		own := ports[i*portsPerNode : (i+1)*portsPerNode]
@@ -52,7 +52,7 @@ func StartCluster(ctx context.Context, dir, logs string, advertise func(node int
 			return nil, fmt.Errorf("advertise node %d: %w", s.ID, err)
 		}
 		n := &Node{
-			java: java, libs: libs, settings: s,
+			java: java, libs: libs, cluster: cluster, settings: s,
 			dir: filepath.Join(dir, fmt.Sprintf("node-%d", s.ID)), log: filepath.Join(logs, fmt.Sprintf("kafka-%d.log", s.ID)),
 		}
 		if err := os.MkdirAll(n.dir, 0o700); err != nil {

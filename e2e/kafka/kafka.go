@@ -4,7 +4,9 @@ package kafka
 
 import (
 	"context"
+	"crypto/rand"
 	_ "embed"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -27,9 +29,7 @@ import (
 const Version = "4.4.0"
 
 const (
-	// clusterID is any 22 characters of base64url.
-	clusterID = "cmlza3Njb3Jlci1lMmUtMQ"
-	heap      = "512m"
+	heap = "512m"
 	// startLimit bounds the wait for the first metadata: 3 s on an idle machine, 14 s seen on a busy one after a kill.
 	startLimit = 3 * time.Minute
 	stopLimit  = 30 * time.Second
@@ -48,6 +48,7 @@ var properties string
 type Node struct {
 	java, libs string
 	dir, log   string
+	cluster    string // its id
 	settings   settings
 	security   *Security // nil is the plain listener alone
 	secured    []int     // its ports
@@ -79,7 +80,7 @@ func start(ctx context.Context, n *Node) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n.java, n.libs = java, libs
+	n.java, n.libs, n.cluster = java, libs, newClusterID()
 	n.settings = settings{
 		ID: 1, Replicas: 1, InSync: 1, Voters: voter(1, ports[1]), BrokerPort: ports[0], ControllerPort: ports[1],
 	}
@@ -101,6 +102,14 @@ func program(ctx context.Context) (java, libs string, err error) {
 		return "", "", fmt.Errorf("resolve Kafka %s: %w", Version, err)
 	}
 	return java, libs, nil
+}
+
+// newClusterID returns an id that no other run's broker has: one that took this run's port in the meantime answers, too.
+func newClusterID() string {
+	id := make([]byte, 16)
+	_, _ = rand.Read(id) // never fails
+	id[0] &= 0x7f        // a dash in front would make an option of it
+	return base64.RawURLEncoding.EncodeToString(id)
 }
 
 func voter(id, port int) string { return fmt.Sprintf("%d@127.0.0.1:%d", id, port) }
@@ -151,7 +160,7 @@ func (n *Node) arguments(args ...string) []string {
 }
 
 func (n *Node) format(ctx context.Context) error {
-	args := n.arguments("kafka.tools.StorageTool", "format", "-t", clusterID, "-c", "server.properties")
+	args := n.arguments("kafka.tools.StorageTool", "format", "-t", n.cluster, "-c", "server.properties")
 	cmd := exec.CommandContext(ctx, n.java, args...) //nolint:gosec // java, found in PATH, on our own arguments
 	cmd.Dir = n.dir
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -202,7 +211,7 @@ func (n *Node) await(ctx context.Context) error {
 		request := kmsg.NewPtrMetadataRequest()
 		request.Topics = []kmsg.MetadataRequestTopic{} // none, where nil is all
 		meta, err := request.RequestWith(ctx, client.SeedBrokers()[0])
-		if err == nil && slices.ContainsFunc(meta.Brokers, func(b kmsg.MetadataResponseBroker) bool { return b.NodeID == n.ID() }) {
+		if err == nil && meta.ClusterID != nil && *meta.ClusterID == n.cluster && slices.ContainsFunc(meta.Brokers, func(b kmsg.MetadataResponseBroker) bool { return b.NodeID == n.ID() }) {
 			return nil
 		}
 		select {
