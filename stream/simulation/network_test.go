@@ -166,7 +166,7 @@ func (n *network) ask(l *link, frame []byte) {
 	case vanish:
 		l.lose()
 	case cut >= 0:
-		l.deliver(l.server, frame[:cut], false)
+		l.deliver(l.server, frame[:cut], cut == len(frame))
 		l.cutOff(l.server)
 	default:
 		l.deliver(l.server, frame, true)
@@ -213,7 +213,7 @@ func (n *network) answer(l *link, frame []byte) {
 	case vanish:
 		l.lose()
 	case cut >= 0:
-		l.deliver(l.client, frame[:cut], false)
+		l.deliver(l.client, frame[:cut], cut == len(frame))
 		l.cutOff(l.client)
 	default:
 		l.deliver(l.client, frame, true)
