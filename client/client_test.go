@@ -121,10 +121,10 @@ func TestOrdersThatAreNoJSONAreNotSent(t *testing.T) {
 	c := connect(t, f.address, client.Config{})
 	nan, text := example(), example()
 	nan.Features["feature_velocity_24h"] = math.NaN()
-	text.OrderID = "\xff"
+	text.Features["feature_device_type"] = "fridge\xff"
 	for name, order := range map[string]client.Order{"NaN": nan, "no UTF-8": text} {
-		if _, err := c.Score(t.Context(), order); err == nil {
-			t.Errorf("%s: no error", name)
+		if _, err := c.Score(t.Context(), order); err == nil || strings.Contains(err.Error(), "fridge") {
+			t.Errorf("%s: %v, want an error without the value", name, err)
 		}
 	}
 	for _, n := range []int{0, client.MaxBatch + 1} {
