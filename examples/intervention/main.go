@@ -9,7 +9,6 @@ import (
 	"context"
 	"database/sql"
 	_ "embed" // of rule.sql
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -20,30 +19,14 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/twmb/avro"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/sr"
 	_ "modernc.org/sqlite" // as the driver "sqlite"
+
+	"github.com/trendbuy/riskscorer/examples/results"
 )
 
 //go:embed rule.sql
 var rule string
-
-// readerSchema is what the rule needs of a result. Avro takes it by name, so fields that are new or moved do no harm.
-const readerSchema = `{"type": "record", "name": "trendbuy.risk.RiskResult", "fields": [
-	{"name": "order_id", "type": "string"}, {"name": "event_version", "type": "long"}, {"name": "prediction_id", "type": "string"},
-	{"name": "model_version", "type": "string"}, {"name": "risk_score", "type": "double"},
-	{"name": "risk_band", "type": {"type": "enum", "name": "RiskBand", "symbols": ["LOW", "MEDIUM", "HIGH"]}}]}`
-
-// result is a record of readerSchema.
-type result struct {
-	OrderID      string  `avro:"order_id" json:"order_id"`
-	EventVersion int64   `avro:"event_version" json:"event_version"`
-	PredictionID string  `avro:"prediction_id" json:"prediction_id"`
-	ModelVersion string  `avro:"model_version" json:"model_version"`
-	RiskBand     string  `avro:"risk_band" json:"risk_band"`
-	RiskScore    float64 `avro:"risk_score" json:"risk_score"`
-}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -68,7 +51,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	defer acts.db.Close()
-	registry, err := sr.NewClient(sr.URLs(os.Getenv("SCHEMA_REGISTRY_URL")))
+	decoder, err := results.NewDecoder(os.Getenv("SCHEMA_REGISTRY_URL"))
 	if err != nil {
 		return err
 	}
@@ -83,16 +66,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	defer client.CloseAllowingRebalance()
-	reader, err := avro.Parse(readerSchema)
-	if err != nil {
-		return err
-	}
-	d := &decoder{registry: registry, reader: reader, schemas: map[int]*avro.Schema{}}
-	return consume(ctx, client, d, acts, *idle, out)
+	return consume(ctx, client, decoder, acts, *idle, out)
 }
 
 // consume acts on batch after batch until ctx ends or nothing has come for as long as idle.
-func consume(ctx context.Context, client *kgo.Client, d *decoder, acts *outbox, idle time.Duration, out io.Writer) error {
+func consume(ctx context.Context, client *kgo.Client, d *results.Decoder, acts *outbox, idle time.Duration, out io.Writer) error {
 	last := time.Now()
 	for ctx.Err() == nil {
 		poll, cancel := context.WithTimeout(ctx, time.Second)
@@ -108,22 +86,22 @@ func consume(ctx context.Context, client *kgo.Client, d *decoder, acts *outbox, 
 		}
 		if fetches.NumRecords() > 0 {
 			last = time.Now()
-			results := make([]result, 0, fetches.NumRecords())
+			batch := make([]results.Result, 0, fetches.NumRecords())
 			for _, r := range fetches.Records() {
-				decoded, err := d.decode(ctx, r.Value)
+				decoded, err := d.Decode(ctx, r.Value)
 				if err != nil {
 					return fmt.Errorf("%s/%d at offset %d: %w", r.Topic, r.Partition, r.Offset, err)
 				}
-				results = append(results, decoded)
+				batch = append(batch, decoded)
 			}
-			acted, err := acts.act(ctx, results)
+			acted, err := acts.act(ctx, batch)
 			if err != nil {
 				return err
 			}
 			if err := client.CommitUncommittedOffsets(ctx); err != nil {
 				return fmt.Errorf("commit offsets: %w", err)
 			}
-			fmt.Fprintf(out, "%d results, acted on %d\n", len(results), acted)
+			fmt.Fprintf(out, "%d results, acted on %d\n", len(batch), acted)
 		}
 		client.AllowRebalance()
 	}
@@ -153,13 +131,13 @@ func open(ctx context.Context, file string) (*outbox, error) {
 }
 
 // act records all results and acts on those that the rule says, in one transaction, and returns how many those are.
-func (o *outbox) act(ctx context.Context, results []result) (acted int64, err error) {
+func (o *outbox) act(ctx context.Context, batch []results.Result) (acted int64, err error) {
 	tx, err := o.db.BeginTx(ctx, nil)
 	if err != nil {
 		return 0, err
 	}
 	defer tx.Rollback() //nolint:errcheck // it does nothing after Commit
-	for _, r := range results {
+	for _, r := range batch {
 		fields := []any{r.OrderID, r.EventVersion, r.PredictionID, r.ModelVersion, r.RiskBand, r.RiskScore}
 		if _, err := tx.ExecContext(ctx, o.record, fields...); err != nil {
 			return 0, err
@@ -175,36 +153,4 @@ func (o *outbox) act(ctx context.Context, results []result) (acted int64, err er
 		acted += rows
 	}
 	return acted, tx.Commit()
-}
-
-// decoder reads results, in Avro with Confluent framing or in JSON.
-type decoder struct {
-	registry *sr.Client
-	reader   *avro.Schema
-	schemas  map[int]*avro.Schema // by id, resolved to reader
-}
-
-func (d *decoder) decode(ctx context.Context, value []byte) (r result, err error) {
-	if len(value) > 0 && value[0] == '{' {
-		return r, json.Unmarshal(value, &r)
-	}
-	id, body, err := new(sr.ConfluentHeader).DecodeID(value)
-	if err != nil {
-		return r, err
-	}
-	if d.schemas[id] == nil {
-		text, err := d.registry.SchemaByID(ctx, id)
-		if err != nil {
-			return r, fmt.Errorf("schema %d: %w", id, err)
-		}
-		writer, err := avro.Parse(text.Schema)
-		if err != nil {
-			return r, fmt.Errorf("schema %d: %w", id, err)
-		}
-		if d.schemas[id], err = avro.Resolve(writer, d.reader); err != nil {
-			return r, fmt.Errorf("schema %d: %w", id, err)
-		}
-	}
-	_, err = d.schemas[id].Decode(body, &r)
-	return r, err
 }
