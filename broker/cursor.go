@@ -44,6 +44,11 @@ func (c *cursor) int64() int64 {
 
 // varint reads a zigzag varint.
 func (c *cursor) varint() int64 {
+	if len(c.b) > 0 && c.b[0] < 0x80 { // most are this short
+		v := int64(c.b[0]>>1) ^ -int64(c.b[0]&1)
+		c.b = c.b[1:]
+		return v
+	}
 	v, n := binary.Varint(c.b)
 	if n <= 0 {
 		c.bad, c.b = true, nil

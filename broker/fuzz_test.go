@@ -14,7 +14,7 @@ func FuzzAnswer(f *testing.F) {
 		{{Value: []byte("value")}},
 		{{Key: []byte("k"), Headers: []Header{{Key: "h", Value: []byte("x")}}}, {Value: []byte{}}, {}},
 	} {
-		b, err := EncodeBatch(ProducerID{ID: 7}, 3, time.UnixMilli(1_700_000_000_000), records)
+		b, err := new(Buffers).EncodeBatch(ProducerID{ID: 7}, 3, time.UnixMilli(1_700_000_000_000), records)
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -50,7 +50,7 @@ func FuzzAnswer(f *testing.F) {
 		if out.Next < from || err != nil && len(out.Records) > 0 {
 			t.Errorf("from %d to %d with %d records: %v", from, out.Next, len(out.Records), err)
 		}
-		a := rawAnswer{version: 4 + int16(attributes%8), body: set}
+		a := rawAnswer{version: 4 + int16(attributes%8), memory: &memory{body: set}}
 		if p, _, err := a.decode(); err == nil && len(p.set) > len(set) {
 			t.Errorf("%d bytes out of %d", len(p.set), len(set))
 		}

@@ -34,7 +34,8 @@ type Worker struct {
 	p     *Producer
 	lanes map[output]*lane
 	ids   *idSource
-	turn  int // counts publications: null keys take partitions in turn
+	turn  int   // counts publications: null keys take partitions in turn
+	all   []int // working memory of begin: 0, 1, 2 and so on
 	// held is a publication that ended with an error, kept so that a repeated call goes on where it stopped.
 	held *publication
 }
@@ -88,11 +89,10 @@ func (w *Worker) begin(ctx context.Context, records []broker.Record) (*publicati
 		w.held = nil
 		return held, nil
 	}
-	all := make([]int, len(records))
-	for i := range all {
-		all[i] = i
+	for i := len(w.all); i < len(records); i++ {
+		w.all = append(w.all, i)
 	}
-	assigned, err := w.assign(ctx, records, all)
+	assigned, err := w.assign(ctx, records, w.all[:len(records)])
 	if err != nil {
 		return nil, err
 	}
@@ -143,6 +143,9 @@ func (w *Worker) assign(ctx context.Context, records []broker.Record, indexes []
 		p := w.turn % len(s.indexes)
 		if key := records[i].Key; key != nil {
 			p = broker.PartitionOf(key, len(s.indexes))
+		}
+		if s.indexes[p] == nil { // a fair share and what keys differ by
+			s.indexes[p] = make([]int, 0, min(len(indexes), 16+len(indexes)*5/4/len(s.indexes)))
 		}
 		s.indexes[p] = append(s.indexes[p], i)
 	}
