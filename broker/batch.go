@@ -63,8 +63,8 @@ func RecordSize(r *Record) int {
 }
 
 // EncodeBatch encodes records, one or more, for a producer whose next sequence number is sequence. A record without a
-// time gets now. Nothing of the records is kept.
-func EncodeBatch(id ProducerID, sequence int32, now time.Time, records []*Record) (Batch, error) {
+// time gets now. Nothing of the records is kept. The batch's memory is that of a released one, where there is one.
+func (p *Buffers) EncodeBatch(id ProducerID, sequence int32, now time.Time, records []*Record) (Batch, error) {
 	if id.ID < 0 || id.Epoch < 0 {
 		return Batch{}, fmt.Errorf("encode batch: %w", ErrNoProducerID)
 	}
@@ -75,7 +75,8 @@ func EncodeBatch(id ProducerID, sequence int32, now time.Time, records []*Record
 	if len(records) == 0 || size > math.MaxInt32 {
 		return Batch{}, fmt.Errorf("encode batch: %d records of %d bytes do not make a batch", len(records), size)
 	}
-	raw := make([]byte, sizePrefix+batchHeader, size)
+	raw := p.take(size)[:sizePrefix+batchHeader]
+	clear(raw)
 	last := int64(math.MinInt64)
 	base := timestamp(records[0], now)
 	for i, r := range records {

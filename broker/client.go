@@ -41,6 +41,7 @@ type Client struct {
 	stop      context.CancelFunc
 	closed    atomic.Bool
 	codecs    codecs
+	memories  memories
 }
 
 // NewClient checks cfg and reads its files, but does not connect. With topics, only their metadata is kept up to

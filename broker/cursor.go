@@ -44,6 +44,17 @@ func (c *cursor) int64() int64 {
 
 // varint reads a zigzag varint.
 func (c *cursor) varint() int64 {
+	if b := c.b; len(b) > 1 { // nearly all take a byte or two
+		if b[0] < 0x80 {
+			c.b = b[1:]
+			return int64(b[0]>>1) ^ -int64(b[0]&1)
+		}
+		if b[1] < 0x80 {
+			c.b = b[2:]
+			u := uint64(b[0]&0x7f) | uint64(b[1])<<7
+			return int64(u>>1) ^ -int64(u&1)
+		}
+	}
 	v, n := binary.Varint(c.b)
 	if n <= 0 {
 		c.bad, c.b = true, nil

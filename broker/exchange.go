@@ -24,13 +24,14 @@ var errAnswerTooLarge = errors.New("the answer is too large to take into memory"
 // whose own decoder would decompress a batch whole, whatever its size, and hide where it ends.
 type rawFetch struct {
 	fetch.Request
-	version int16
+	memories *memories
+	version  int16
 }
 
 // rawAnswer is the body of the answer, after the correlation id.
 type rawAnswer struct {
 	version int16
-	body    []byte
+	*memory
 }
 
 var (
@@ -47,8 +48,8 @@ func (f *rawFetch) Required(versions map[protocol.ApiKey]int16) bool {
 	return true
 }
 
-// RawExchange implements protocol.RawExchanger. Its buffer is never used again: a caller that has gone away leaves the
-// connection to write into it.
+// RawExchange implements protocol.RawExchanger. It takes the answer's memory and gives it to nobody but its caller: one that
+// has gone away leaves the connection to write into it.
 func (f *rawFetch) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
 	if f.version < minFetchVersion {
 		return nil, fmt.Errorf("the broker knows version %d of fetch, at least %d is needed (Kafka 0.11)", f.version, minFetchVersion)
@@ -67,11 +68,11 @@ func (f *rawFetch) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
 	case size > int64(f.MaxBytes)+wholeBatchBytes:
 		return nil, fmt.Errorf("%w: %d bytes, asked for %d", errAnswerTooLarge, size, f.MaxBytes)
 	}
-	body := make([]byte, size)
-	if _, err := io.ReadFull(rw, body); err != nil {
+	m := f.memories.take(int(size), int(f.MaxBytes))
+	if _, err := io.ReadFull(rw, m.body); err != nil {
 		return nil, fmt.Errorf("receive: %w", err)
 	}
-	return &rawAnswer{version: f.version, body: body}, nil
+	return &rawAnswer{version: f.version, memory: m}, nil
 }
 
 // encode writes the request for its one partition, with its size before it.

@@ -21,7 +21,7 @@ type FetchRequest struct {
 	MaxWait   time.Duration // how long the broker may wait for a first record
 }
 
-// Fetched is what one fetch returned. It owns its memory.
+// Fetched is what one fetch returned. Its records' memory is the caller's, until Release if ever.
 type Fetched struct {
 	Records []Record // in order of offset, those of committed transactions only
 	Next    int64    // the offset to fetch next: past control and aborted records too
@@ -29,6 +29,9 @@ type Fetched struct {
 	// HighWatermark is the offset after the last record that every replica in sync has.
 	HighWatermark int64
 	LogStart      int64
+
+	memory   *memory
+	memories *memories
 }
 
 // FetchExpansion is how many times MaxBytes the records of a fetch may take beside the answer that holds them: copies of
@@ -46,7 +49,7 @@ func (c *Client) Fetch(ctx context.Context, req FetchRequest) (Fetched, error) {
 
 func (c *Client) fetch(ctx context.Context, req FetchRequest) (Fetched, error) {
 	op := fmt.Sprintf("fetch %s/%d at %d", req.Topic, req.Partition, req.Offset)
-	res, err := c.roundTrip(ctx, requestTimeout+req.MaxWait, op, &rawFetch{Request: fetch.Request{
+	res, err := c.roundTrip(ctx, requestTimeout+req.MaxWait, op, &rawFetch{memories: &c.memories, Request: fetch.Request{
 		ReplicaID: -1, MaxWaitTime: int32(req.MaxWait / time.Millisecond), MinBytes: 1, MaxBytes: int32(req.MaxBytes),
 		IsolationLevel: readCommitted, SessionID: 0, SessionEpoch: -1,
 		Topics: []fetch.RequestTopic{{Topic: req.Topic, Partitions: []fetch.RequestPartition{{
@@ -57,7 +60,8 @@ func (c *Client) fetch(ctx context.Context, req FetchRequest) (Fetched, error) {
 	if err != nil {
 		return Fetched{}, corrupt(err)
 	}
-	p, code, err := res.(*rawAnswer).decode()
+	answer := res.(*rawAnswer)
+	p, code, err := answer.decode()
 	if err != nil {
 		return Fetched{}, c.undecodable(op, err)
 	}
@@ -71,7 +75,10 @@ func (c *Client) fetch(ctx context.Context, req FetchRequest) (Fetched, error) {
 	default:
 		return Fetched{}, c.fail(ctx, op, code)
 	}
-	out := Fetched{Next: req.Offset, HighWatermark: p.highWatermark, LogStart: p.logStart}
+	out := Fetched{
+		Records: answer.records[:0], Next: req.Offset, HighWatermark: p.highWatermark, LogStart: p.logStart,
+		memory: answer.memory, memories: &c.memories,
+	}
 	if err := out.read(req, &p, &c.codecs); err != nil {
 		return Fetched{}, c.undecodable(op, err)
 	}

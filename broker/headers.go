@@ -1,5 +1,11 @@
 package broker
 
+import (
+	"errors"
+	"math"
+	"strconv"
+)
+
 // Names of the record headers that riskscorer writes; every value is text.
 const (
 	HeaderSourceTopic     = "riskscorer.source.topic"
@@ -21,3 +27,25 @@ const (
 	HeaderErrorExceptionClass   = "__connect.errors.exception.class.name"
 	HeaderErrorExceptionMessage = "__connect.errors.exception.message"
 )
+
+// Attempt returns how often a record was refused, by its headers: the largest count among those of HeaderAttempt, since
+// whoever adds one without taking the others away must not make a redrive begin anew. A count that is no positive number was
+// not ours; one that is too large for an int32 is the largest of them. 0 is none.
+func Attempt(headers []Header) int {
+	most := int64(0)
+	for i := range headers {
+		if headers[i].Key != HeaderAttempt {
+			continue
+		}
+		if n, err := strconv.ParseInt(string(headers[i].Value), 10, 32); err == nil || errors.Is(err, strconv.ErrRange) {
+			most = max(most, n)
+		}
+	}
+	return int(most)
+}
+
+// NextAttempt returns the header of one refusal more than the headers count.
+func NextAttempt(headers []Header) Header {
+	n := min(Attempt(headers), math.MaxInt32-1) + 1
+	return Header{Key: HeaderAttempt, Value: strconv.AppendInt(nil, int64(n), 10)}
+}

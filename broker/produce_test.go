@@ -25,7 +25,7 @@ func pointers(records []broker.Record) []*broker.Record {
 
 func encode(t *testing.T, id broker.ProducerID, sequence int32, records ...broker.Record) broker.Batch {
 	t.Helper()
-	b, err := broker.EncodeBatch(id, sequence, time.UnixMilli(1_700_000_000_000), pointers(records))
+	b, err := new(broker.Buffers).EncodeBatch(id, sequence, time.UnixMilli(1_700_000_000_000), pointers(records))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestEncodeBatchDecodesElsewhere(t *testing.T) {
 				Time: time.UnixMilli(rapid.Int64Range(0, 1<<41).Draw(t, "time")),
 			}
 		}), 1, 40).Draw(t, "records")
-		b, err := broker.EncodeBatch(broker.ProducerID{ID: 7, Epoch: 3}, 11, time.Now(), pointers(records))
+		b, err := new(broker.Buffers).EncodeBatch(broker.ProducerID{ID: 7, Epoch: 3}, 11, time.Now(), pointers(records))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,7 +126,7 @@ func TestNextSequenceWraps(t *testing.T) {
 func TestNothingIsSentWithoutProducerID(t *testing.T) {
 	cluster := startCluster(t)
 	c := connect(t, broker.Config{Brokers: cluster.ListenAddrs()})
-	if _, err := broker.EncodeBatch(broker.ProducerID{ID: -1}, 0, time.Now(), []*broker.Record{{}}); !errors.Is(err, broker.ErrNoProducerID) {
+	if _, err := new(broker.Buffers).EncodeBatch(broker.ProducerID{ID: -1}, 0, time.Now(), []*broker.Record{{}}); !errors.Is(err, broker.ErrNoProducerID) {
 		t.Fatalf("encoding: %v", err)
 	}
 	if _, err := c.Produce(deadline(t), topic, 0, broker.Batch{}); !errors.Is(err, broker.ErrNoProducerID) {

@@ -50,6 +50,7 @@ func config() consumer.Config {
 type ledger struct {
 	// before is called with each batch, without a lock; an error of it is the handler's.
 	before func(ctx context.Context, partition int, records []broker.Record) error
+	value  func(partition int, offset int64) []byte // what was written there
 
 	mu    sync.Mutex
 	acked map[int][]int64 // offsets by partition, in the order of their acknowledgement
@@ -60,7 +61,7 @@ type ledger struct {
 // newLedger is made before its members, so that it is checked after they have stopped.
 func newLedger(t *testing.T) *ledger {
 	t.Helper()
-	l := &ledger{acked: make(map[int][]int64)}
+	l := &ledger{acked: make(map[int][]int64), value: place}
 	t.Cleanup(func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -99,7 +100,7 @@ func (h *handler) Handle(ctx context.Context, records []broker.Record) error {
 	defer h.mu.Unlock()
 	h.most = max(h.most, len(records))
 	for _, r := range records {
-		if r.Topic != topic || r.Partition != h.partition || string(r.Value) != fmt.Sprintf("%d/%d", r.Partition, r.Offset) {
+		if r.Topic != topic || r.Partition != h.partition || string(r.Value) != string(h.value(r.Partition, r.Offset)) {
 			return fmt.Errorf("record %s/%d/%d holds %q", r.Topic, r.Partition, r.Offset, r.Value)
 		}
 		h.acked[h.partition] = append(h.acked[h.partition], r.Offset)
@@ -187,6 +188,9 @@ func joinLogging(t *testing.T, brokers []string, cfg consumer.Config, l *ledger,
 	return m
 }
 
+// place is what a writer writes.
+func place(partition int, offset int64) []byte { return fmt.Appendf(nil, "%d/%d", partition, offset) }
+
 // writer writes records whose values are their partition and offset.
 type writer struct {
 	client *kgo.Client
@@ -209,7 +213,7 @@ func (w *writer) to(t *testing.T, n int, to ...int) {
 	var records []*kgo.Record
 	for range n {
 		for _, p := range to {
-			records = append(records, &kgo.Record{Topic: topic, Partition: int32(p), Value: fmt.Appendf(nil, "%d/%d", p, w.next[p])})
+			records = append(records, &kgo.Record{Topic: topic, Partition: int32(p), Value: place(p, w.next[p])})
 			w.next[p]++
 		}
 	}

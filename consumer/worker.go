@@ -54,6 +54,7 @@ func (w *worker) fetch(polling context.Context, out chan<- broker.Fetched) {
 			return
 		}
 		if f.Next == offset {
+			f.Release()
 			continue
 		}
 		sabotage.At(sabotage.Fetched)
@@ -167,6 +168,7 @@ func (w *worker) handleAll(polling, handling context.Context, h Handler, f broke
 		records = records[n:]
 	}
 	w.position.acknowledge(f.Next)
+	f.Release() // every handler has returned and acknowledged: where one did not, the memory is never used again
 	return true
 }
 

@@ -29,9 +29,9 @@ type Source struct {
 }
 
 // Read reads the headers of a record of the topic of dead letters. Of several headers of one name the last holds: the
-// others came with the event.
+// others came with the event. The largest count of attempts holds.
 func Read(r broker.Record) Letter {
-	l := Letter{Record: r}
+	l := Letter{Record: r, Attempt: broker.Attempt(r.Headers)}
 	seen := make(map[string]bool, len(r.Headers))
 	for _, h := range slices.Backward(r.Headers) {
 		if seen[h.Key] {
@@ -42,10 +42,6 @@ func Read(r broker.Record) Letter {
 		switch h.Key {
 		case broker.HeaderRejectClass:
 			l.Class = schemas.RejectClass(text)
-		case broker.HeaderAttempt:
-			if n, err := strconv.Atoi(text); err == nil && n > 0 {
-				l.Attempt = n
-			}
 		case broker.HeaderErrorTopic:
 			l.Source.Topic = text
 		case broker.HeaderErrorPartition:

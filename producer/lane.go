@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -54,6 +55,7 @@ type lane struct {
 	refused *broker.ProducerID // the id to replace
 	next    int32              // sequence number of the next record
 	limit   int                // records a batch, after the broker refused a larger one; 0 is no limit
+	batch   []*broker.Record   // working memory of encode
 }
 
 // reset makes the next batch start a new sequence under a new id.
@@ -149,6 +151,9 @@ func (p *part) step(ctx context.Context, records []broker.Record) error {
 		p.lane.next = broker.NextSequence(p.lane.next, p.flight.batch.Count())
 	}
 	p.lane.p.metrics.acknowledged(p.lane.topic, p.flight.batch)
+	if !p.flight.uncertain && !sabotage.On(sabotage.NoAcks) {
+		p.lane.p.buffers.Release(p.flight.batch)
+	}
 	p.flight = nil
 	return nil
 }
@@ -158,7 +163,7 @@ func (p *part) encode(ctx context.Context, records []broker.Record) error {
 	if err := p.lane.identify(ctx); err != nil {
 		return err
 	}
-	batch := make([]*broker.Record, 0, len(p.queue))
+	batch := slices.Grow(p.lane.batch[:0], len(p.queue))
 	size, taken := 0, 0
 	for _, i := range p.queue {
 		n := broker.RecordSize(&records[i])
@@ -176,10 +181,11 @@ func (p *part) encode(ctx context.Context, records []broker.Record) error {
 		size += n
 		taken++
 	}
-	encoded, err := broker.EncodeBatch(p.lane.id, p.lane.next, time.Now(), batch)
+	encoded, err := p.lane.p.buffers.EncodeBatch(p.lane.id, p.lane.next, time.Now(), batch)
 	if err != nil {
 		return fmt.Errorf("publish to %s/%d: %w", p.lane.topic, p.lane.partition, err)
 	}
+	p.lane.batch = batch
 	p.flight = &flight{batch: encoded, indexes: p.queue[:taken:taken]}
 	p.queue = p.queue[taken:]
 	return nil

@@ -54,6 +54,8 @@ type Producer struct {
 	log      *slog.Logger
 	metrics  *metrics
 	inFlight chan struct{}
+	// buffers are of batches that were acknowledged and never uncertain, so that no connection reads them any more.
+	buffers broker.Buffers
 
 	mu     sync.Mutex
 	counts map[string]partitionCount

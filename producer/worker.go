@@ -34,7 +34,9 @@ type Worker struct {
 	p     *Producer
 	lanes map[output]*lane
 	ids   *idSource
-	turn  int // counts publications: null keys take partitions in turn
+	turn  int      // counts publications: null keys take partitions in turn
+	all   []int    // working memory of begin: 0, 1, 2 and so on
+	of    []*share // working memory of assign: of each record
 	// held is a publication that ended with an error, kept so that a repeated call goes on where it stopped.
 	held *publication
 }
@@ -88,11 +90,10 @@ func (w *Worker) begin(ctx context.Context, records []broker.Record) (*publicati
 		w.held = nil
 		return held, nil
 	}
-	all := make([]int, len(records))
-	for i := range all {
-		all[i] = i
+	for i := len(w.all); i < len(records); i++ {
+		w.all = append(w.all, i)
 	}
-	assigned, err := w.assign(ctx, records, all)
+	assigned, err := w.assign(ctx, records, w.all[:len(records)])
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +120,11 @@ func (w *Worker) add(pub *publication, assigned map[output][]int) {
 			i = len(pub.parts)
 			pub.parts = append(pub.parts, &part{lane: l})
 		}
-		pub.parts[i].queue = append(pub.parts[i].queue, indexes...)
+		if part := pub.parts[i]; len(part.queue) == 0 {
+			part.queue = indexes
+		} else {
+			part.queue = append(part.queue, indexes...)
+		}
 	}
 }
 
@@ -129,27 +134,37 @@ func (w *Worker) assign(ctx context.Context, records []broker.Record, indexes []
 	spreads := make(map[string]*spread, 2)
 	var s *spread // of the record before, which mostly is of the same topic
 	w.turn++
-	for _, i := range indexes {
+	w.of = slices.Grow(w.of[:0], len(indexes))[:len(indexes)]
+	for k, i := range indexes {
 		if topic := records[i].Topic; s == nil || s.topic != topic {
 			if s = spreads[topic]; s == nil {
 				n, err := w.p.partitions(ctx, topic)
 				if err != nil {
 					return nil, err
 				}
-				s = &spread{topic: topic, indexes: make([][]int, n)}
+				s = &spread{topic: topic, shares: make([]share, n)}
 				spreads[topic] = s
 			}
 		}
-		p := w.turn % len(s.indexes)
+		p := w.turn % len(s.shares)
 		if key := records[i].Key; key != nil {
-			p = broker.PartitionOf(key, len(s.indexes))
+			p = broker.PartitionOf(key, len(s.shares))
 		}
-		s.indexes[p] = append(s.indexes[p], i)
+		w.of[k] = &s.shares[p]
+		w.of[k].count++
 	}
+	for k, i := range indexes {
+		to := w.of[k]
+		if to.indexes == nil {
+			to.indexes = make([]int, 0, to.count)
+		}
+		to.indexes = append(to.indexes, i)
+	}
+	clear(w.of)
 	assigned := make(map[output][]int)
 	for _, s := range spreads {
-		for p, indexes := range s.indexes {
-			if len(indexes) > 0 {
+		for p := range s.shares {
+			if indexes := s.shares[p].indexes; len(indexes) > 0 {
 				assigned[output{topic: s.topic, partition: p}] = indexes
 			}
 		}
@@ -157,8 +172,14 @@ func (w *Worker) assign(ctx context.Context, records []broker.Record, indexes []
 	return assigned, nil
 }
 
-// spread is a topic's records by partition: their indexes, ascending.
+// spread is a topic's records by partition.
 type spread struct {
-	topic   string
-	indexes [][]int
+	topic  string
+	shares []share
+}
+
+// share is the records of one partition: how many, counted first, and their indexes, ascending.
+type share struct {
+	count   int
+	indexes []int
 }

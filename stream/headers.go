@@ -26,23 +26,17 @@ func resultHeaders(source *broker.Record, stale bool) []broker.Header {
 // deadLetter is the source record as it came, with headers that say why it is here. A record that was redriven
 // keeps the headers of its first error, and its attempts are counted.
 func deadLetter(topic string, source *broker.Record, reject *schemas.Reject) broker.Record {
-	attempt := 1
 	headers := make([]broker.Header, 0, len(source.Headers)+8)
 	for _, h := range source.Headers {
 		switch h.Key {
-		case broker.HeaderAttempt:
-			// A count that is no number was not ours: it starts anew.
-			if n, err := strconv.Atoi(string(h.Value)); err == nil && n > 0 {
-				attempt = n + 1
-			}
-		case broker.HeaderRejectClass:
+		case broker.HeaderAttempt, broker.HeaderRejectClass:
 		default:
 			headers = append(headers, h)
 		}
 	}
 	headers = append(headers,
 		broker.Header{Key: broker.HeaderRejectClass, Value: []byte(reject.Class)},
-		broker.Header{Key: broker.HeaderAttempt, Value: strconv.AppendInt(nil, int64(attempt), 10)},
+		broker.NextAttempt(source.Headers),
 	)
 	if _, redriven := header(source.Headers, broker.HeaderErrorTopic); !redriven {
 		headers = append(headers,

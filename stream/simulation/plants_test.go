@@ -84,7 +84,12 @@ func plants() []plant {
 		},
 		{
 			"the end of a fetch is not acknowledged", "consumer/worker.go",
-			"	w.position.acknowledge(f.Next)\n	return true", "	return true",
+			"	w.position.acknowledge(f.Next)\n	f.Release()", "	f.Release()",
+		},
+		{
+			"a fetch's memory is used again while its handler works", "consumer/worker.go",
+			"	for records := f.Records; len(records) > 0; {\n",
+			"	released := f\n	released.Release()\n	for records := f.Records; len(records) > 0; {\n",
 		},
 		{
 			"a generation does not wait for its workers", "consumer/generation.go",
