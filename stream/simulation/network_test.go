@@ -153,12 +153,10 @@ func (n *network) ask(l *link, frame []byte) {
 			n.observe(l.host, request)
 		}
 	}
-	switch kmsg.Key(l.key) {
-	case kmsg.Fetch:
-		if l.host != faultless {
-			widen(frame)
-		}
-	case kmsg.JoinGroup:
+	if kmsg.Key(l.key) == kmsg.Fetch && l.host != faultless {
+		widen(frame)
+	}
+	if kmsg.Key(l.key) == kmsg.JoinGroup {
 		hasten(frame)
 	}
 	vanish, cut := n.fate(l, l.key, len(frame))
