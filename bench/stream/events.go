@@ -91,9 +91,10 @@ func (s *source) next() *kgo.Record {
 	return &kgo.Record{Key: []byte(o.ID), Value: appendEvent(make([]byte, 0, 320), &o)}
 }
 
-// fill writes n events to a topic.
+// fill writes n events to a topic, to its partitions in turn: by their keys, as the results are written, all records of a
+// batch would go on to one partition.
 func fill(ctx context.Context, broker, topic string, n int) error {
-	client, err := newClient(broker, kgo.DefaultProduceTopic(topic))
+	client, err := newClient(broker, kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
 	if err != nil {
 		return err
 	}

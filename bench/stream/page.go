@@ -20,7 +20,7 @@ Written by a command, not by hand; run it anew and this page and the plot are re
 
 One real Kafka broker (%s) and all contenders share these cores. Everybody reads the same topic of %d partitions: orders of
 about 300 bytes, Avro in Confluent framing, with 30 features of which the model takes 8. Each turn is a new process with a
-new group, reading from the beginning; the next turn is another contender's. Figures are medians of the turns. Rates are
+new group, reading from the beginning, where orders lie in all partitions in turn: each batch spreads by key. The next turn is another contender's. Figures are medians of the turns. Rates are
 taken from the ends of the output topic, from a tenth of a turn's events to all of them; processor time (user and system) and
 peak memory are the kernel's accounts of the contender's processes. All acknowledgements are of all replicas (one here), and
 nothing is compressed. How soon results come is told at the end. The code is in [bench/stream](../bench/stream).
