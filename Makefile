@@ -11,6 +11,7 @@ FAULTS   ?= 10
 OUTAGE   ?= 30s
 RACE     ?= ./...
 HOURS    ?= 500
+CASES    ?= 10000
 SEED     ?= 1
 
 # The development tools' dependencies stay out of the service's go.mod.
@@ -18,7 +19,7 @@ TOOL := $(GO) tool -modfile=$(CURDIR)/tools/go.mod
 LINT := $(TOOL) golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race sim lint fmt bench bench-engine bench-stream fuzz e2e planted chaos training bundle goldens charts check clean
+.PHONY: help build run test race sim lint fmt bench bench-engine bench-stream fuzz e2e contract planted chaos training bundle goldens charts check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -87,6 +88,9 @@ e2e: ## Test the whole on real Kafka; needs Java 17, Maven and Python 3.12
 	$(call require,mvn,Maven)
 	@training/venv.sh >/dev/null
 	$(GO) test -tags e2e -count=1 -timeout 45m -skip '^($(LONG))$$' ./e2e/...
+
+contract: ## Hold the real binary against its OpenAPI document in CASES generated requests; needs Python 3.12
+	CONTRACT_CASES=$(CASES) $(GO) test -tags e2e -count=1 -timeout 30m -v -run '^TestContract$$' ./e2e
 
 planted: ## Prove the verifier: it must catch every planted bug; writes the list into docs/reliability.md
 	$(call require,java,Java 17)

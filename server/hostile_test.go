@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 )
@@ -262,6 +263,19 @@ func TestQueriesAreIgnored(t *testing.T) {
 	for _, query := range []string{"?", "?x=1", "?explain=", "?%zz", "?;", "?explain=FULL", "?order_id=x&explain"} {
 		if a := r.post(t, "/score"+query, example); a.status != http.StatusOK || strings.Contains(a.body, "reasons") {
 			t.Errorf("%s: %d %s, want the short answer", query, a.status, a.body)
+		}
+	}
+}
+
+// TestInstanceIsAReference: a long path is cut, never within an escape.
+func TestInstanceIsAReference(t *testing.T) {
+	r := start(t)
+	for n := range 8 {
+		path := "/" + strings.Repeat("x", 120+n) + strings.Repeat("%C3%A9", 10)
+		p := decode[decision](t, r.do(t, http.MethodGet, path, nil, http.NoBody))
+		u, err := url.Parse(p.Instance)
+		if err != nil || len(p.Instance) > 131 || !strings.HasPrefix(path, strings.TrimSuffix(p.Instance, "...")) || u.Path == "" {
+			t.Errorf("instance %q of %q: %v", p.Instance, path, err)
 		}
 	}
 }

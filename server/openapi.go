@@ -60,14 +60,19 @@ func openAPIDocument(m *model, extra schemas.Extra) ([]byte, error) {
 	}
 	components := huma.NewMapRegistry(componentPrefix, func(_ reflect.Type, hint string) string { return hint })
 	maps.Copy(components.Map(), componentSchemas(m.scorer.Contract(), extra))
+	maps.Copy(components.Map(), inferenceSchemas(m.scorer.Contract(), extra))
 	d := &huma.OpenAPI{
 		OpenAPI: "3.1.0",
 		Info: &huma.Info{
 			Title: apiTitle, Version: apiVersion, Description: apiDescription,
 			License: &huma.License{Name: "Apache 2.0", Identifier: "Apache-2.0"},
 		},
-		Servers:    []*huma.Server{{URL: "/"}},
-		Tags:       []*huma.Tag{{Name: "scoring", Description: "Decisions"}, {Name: "health", Description: "Probes"}},
+		Servers: []*huma.Server{{URL: "/"}},
+		Tags: []*huma.Tag{
+			{Name: "scoring", Description: "Decisions"},
+			{Name: "health", Description: "Probes"},
+			{Name: "inference", Description: "The same decisions by the Open Inference Protocol v2"},
+		},
 		Components: &huma.Components{Schemas: components},
 		Security:   []map[string][]string{}, // none
 	}
@@ -78,6 +83,7 @@ func openAPIDocument(m *model, extra schemas.Extra) ([]byte, error) {
 		"/health/ready":        {Get: healthOperation("ready", "A model is loaded and orders can be scored")},
 		"/health/ready/stream": {Get: healthOperation("streamReady", "The Kafka stream is joined and nothing is paused")},
 	}
+	maps.Copy(d.Paths, inferencePaths(examples))
 	compact, err := json.Marshal(d)
 	if err != nil {
 		return nil, fmt.Errorf("OpenAPI document: %w", err)
@@ -160,26 +166,35 @@ func withProblems(x *examples, path string, ok *huma.Response) map[string]*huma.
 	for _, k := range []kind{
 		syntax, invalidOrder, methodNotAllowed, slowRequest, tooLarge, mediaType, contentEncoding, internal, notReady, deadline,
 	} {
-		status, title := k.status()
-		code := strconv.Itoa(status)
-		if responses[code] == nil {
-			responses[code] = &huma.Response{Description: title + ".", Content: map[string]*huma.MediaType{
-				"application/problem+json": {Schema: reference("Problem"), Examples: map[string]*huma.Example{}},
-			}}
-		}
-		media := responses[code].Content["application/problem+json"]
-		media.Examples[string(k)] = &huma.Example{Summary: title, Value: x.problem(k, path)}
-		switch k {
-		case notReady:
-			responses[code].Headers = retryHeader()
-		case methodNotAllowed:
-			responses[code].Headers = map[string]*huma.Param{
-				"Allow": {Description: "The methods that the path answers.", Schema: &huma.Schema{Type: huma.TypeString}},
-			}
-		default:
-		}
+		addProblem(x, responses, path, k)
 	}
 	return responses
+}
+
+// addProblem adds a refusal, with its example.
+func addProblem(x *examples, responses map[string]*huma.Response, path string, k kind) {
+	status, title := k.status()
+	problems, schema := problemType(path), reference("Problem")
+	code := strconv.Itoa(status)
+	if responses[code] == nil {
+		responses[code] = &huma.Response{Description: title + ".", Content: map[string]*huma.MediaType{}}
+	}
+	switch media := responses[code].Content[problems]; {
+	case media == nil:
+		responses[code].Content[problems] = &huma.MediaType{Schema: schema, Examples: map[string]*huma.Example{}}
+	case media.Schema.Ref != schema.Ref && media.Schema.AnyOf == nil: // a status that says more than one thing
+		media.Schema = &huma.Schema{AnyOf: []*huma.Schema{media.Schema, schema}}
+	}
+	responses[code].Content[problems].Examples[string(k)] = &huma.Example{Summary: title, Value: x.problem(k, path)}
+	switch k {
+	case notReady:
+		responses[code].Headers = retryHeader()
+	case methodNotAllowed:
+		responses[code].Headers = map[string]*huma.Param{
+			"Allow": {Description: "The methods that the path answers.", Schema: &huma.Schema{Type: huma.TypeString}},
+		}
+	default:
+	}
 }
 
 func retryHeader() map[string]*huma.Param {
