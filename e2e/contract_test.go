@@ -22,13 +22,20 @@ func TestContract(t *testing.T) {
 	cases := number(t, "CONTRACT_CASES", 1500)
 	python := locked(ctx, t, "contract/schemathesis.txt")
 	s := startServing(ctx, t, "contract")
+	settings, err := filepath.Abs("contract")
+	if err != nil {
+		t.Fatal(err)
+	}
 	// Most cases are of the four operations that take a body; the others soon have no new ones.
 	args := []string{
-		"-m", "schemathesis.cli", "--config-file", "contract/schemathesis.toml", "run", "http://" + s.address + "/openapi.json",
+		"-m", "schemathesis.cli", "--config-file", filepath.Join(settings, "schemathesis.toml"), "run", "http://" + s.address + "/openapi.json",
 		"--checks", "all", "--phases", "examples,coverage,fuzzing,stateful", "--continue-on-failure", "--no-color",
 		"--max-examples", strconv.Itoa(max(cases/12, 1)), "--seed", strconv.Itoa(number(t, "CONTRACT_SEED", 1)),
 	}
-	out, err := exec.CommandContext(ctx, python, args...).CombinedOutput()
+	cmd := exec.CommandContext(ctx, python, args...)
+	cmd.Dir = t.TempDir() // it writes there
+	cmd.Env = append(os.Environ(), "SCHEMATHESIS_HOOKS="+filepath.Join(settings, "hooks.py"))
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

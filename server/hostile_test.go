@@ -68,6 +68,44 @@ func malformed() []hostile {
 		{name: "open brackets", body: strings.Repeat("[", 60000), status: 400},
 		{name: "True", body: discount("True"), status: 400},
 		{name: "undefined", body: discount("undefined"), status: 400},
+		{name: "null cut short", body: discount("nul"), status: 400},
+		{name: "underscores in a number", body: with("8420", "8_420"), status: 400},
+		{name: "decimal comma", body: discount("0,35"), status: 400},
+		{name: "two signs", body: discount("--0.35"), status: 400},
+		{name: "binary number", body: discount("0b1"), status: 400},
+		{name: "exponent without digits after its sign", body: discount("1e+"), status: 400},
+		{name: "point before the exponent", body: discount("1.e5"), status: 400},
+		{name: "full-width digits", body: discount("０"), status: 400},
+		{name: "number that no double holds, in an ignored field", body: with(`"order_id"`, `"x": [1e999], "order_id"`), status: 400, pointer: "/x/0"},
+		{name: "event_version that no double holds", body: with(`"order_id"`, `"event_version": 1e999, "order_id"`), status: 400, pointer: "/event_version"},
+		{name: "two features members", body: with(`"order_id"`, `"features": {}, "order_id"`), status: 400, pointer: "/features"},
+		{name: "two features members, escaped", body: with(`"order_id"`, `"\u0066eatures": {}, "order_id"`), status: 400, pointer: "/features"},
+		{name: "two names with the same surrogate pair", body: with(`"order_id"`, `"😀": 1, "\ud83d\ude00": 1, "order_id"`), status: 400},
+		{name: "invalid UTF-8 in a name", body: with("order_id", "order_\xff"), status: 400},
+		{name: "surrogates in UTF-8", body: id("\"\xed\xa0\x80\""), status: 400},
+		{name: "UTF-8 cut short", body: id("\"\xe2\x82\""), status: 400},
+		{name: "UTF-16 with its mark", body: "\xff\xfe{\x00}\x00", status: 400},
+		{name: "byte order mark in the middle", body: with(`"features"`, "\ufeff\"features\""), status: 400},
+		{name: "form feed for space", body: "\f" + example, status: 400},
+		{name: "no-break space", body: "\u00a0" + example, status: 400},
+		{name: "comment to the line's end", body: example + " // order", status: 400},
+		{name: "comment of a shell", body: "# order\n" + example, status: 400},
+		{name: "semicolon", body: example + ";", status: 400},
+		{name: "JSONP", body: "f(" + example + ")", status: 400},
+		{name: "record separator", body: "\x1e" + example, status: 400},
+		{name: "prefix against hijacking", body: ")]}',\n" + example, status: 400},
+		{name: "equals sign", body: with(`"order_id":`, `"order_id"=`), status: 400},
+		{name: "missing comma", body: with(`"ORD_12345",`, `"ORD_12345"`), status: 400},
+		{name: "missing colon", body: with(`"order_id":`, `"order_id"`), status: 400},
+		{name: "number as a name", body: with(`"order_id"`, `1`), status: 400},
+		{name: "null as a name", body: with(`"order_id"`, `null`), status: 400},
+		{name: "wrong bracket", body: with(`"mobile"}`, `"mobile"]`), status: 400},
+		{name: "raw tab in a name", body: with("order_id", "order\tid"), status: 400},
+		{name: "half an escape", body: id(`"\u12"`), status: 400},
+		{name: "objects 10,001 deep", body: strings.Repeat(`{"a":`, 10001) + "1" + strings.Repeat("}", 10001), status: 400},
+		{name: "protocol buffer", body: "\x0a\x09ORD_12345", status: 400},
+		{name: "gzip", body: "\x1f\x8b\x08\x00\x00\x00\x00\x00", status: 400},
+		{name: "Avro in Confluent framing", body: "\x00\x00\x00\x00\x01\x12ORD_12345", status: 400},
 	}
 }
 
@@ -128,6 +166,29 @@ func invalid() []hostile {
 		{name: "event_version over 64 bits", body: with(`"order_id"`, `"event_version": 9223372036854775808, "order_id"`), status: 422, pointer: "/event_version"},
 		{name: "occurred_at a number", body: with(`"order_id"`, `"occurred_at": 1763805600000, "order_id"`), status: 422, pointer: "/occurred_at"},
 		{name: "occurred_at no time", body: with(`"order_id"`, `"occurred_at": "yesterday", "order_id"`), status: 422, pointer: "/occurred_at", loose: true},
+		{name: "event_version a boolean", body: with(`"order_id"`, `"event_version": true, "order_id"`), status: 422, pointer: "/event_version"},
+		{name: "event_version below 64 bits", body: with(`"order_id"`, `"event_version": -9223372036854775809, "order_id"`), status: 422, pointer: "/event_version", loose: true},
+		{name: "event_version of 300 digits", body: with(`"order_id"`, `"event_version": 1`+strings.Repeat("0", 299)+`, "order_id"`), status: 422, pointer: "/event_version"},
+		{name: "event_version with a zero fraction", body: with(`"order_id"`, `"event_version": 1.0, "order_id"`), status: 422, pointer: "/event_version", loose: true},
+		{name: "occurred_at in a year of five digits", body: with(`"order_id"`, `"occurred_at": "12026-11-22T10:00:00Z", "order_id"`), status: 422, pointer: "/occurred_at", loose: true},
+		{name: "occurred_at on the 30th of February", body: with(`"order_id"`, `"occurred_at": "2026-02-30T10:00:00Z", "order_id"`), status: 422, pointer: "/occurred_at", loose: true},
+		{name: "occurred_at with a zone of a day", body: with(`"order_id"`, `"occurred_at": "2026-11-22T10:00:00+24:00", "order_id"`), status: 422, pointer: "/occurred_at", loose: true},
+		{name: "occurred_at an object", body: with(`"order_id"`, `"occurred_at": {}, "order_id"`), status: 422, pointer: "/occurred_at"},
+		{name: "features text", body: `{"order_id": "x", "features": "{}"}`, status: 422, pointer: "/features"},
+		{name: "features in another case", body: with(`"features"`, `"Features"`), status: 422, pointer: "/features"},
+		{name: "a feature at the top", body: with(`"order_id"`, `"feature_discount_pct": 0.35, "order_id"`), status: 422, pointer: "/feature_discount_pct"},
+		{name: "two features that differ in case", body: with(`"feature_discount_pct"`, `"FEATURE_DISCOUNT_PCT": 0.35, "feature_discount_pct"`), status: 422, pointer: "/features/FEATURE_DISCOUNT_PCT"},
+		{name: "a feature's name with a space", body: with(`"feature_creator`, `" feature_creator`), status: 422, pointer: "/features/ feature_creator_reliability"},
+		{name: "a feature's name with NUL", body: with(`"feature_creator`, `"\u0000feature_creator`), status: 422, pointer: "/features/\x00feature_creator_reliability"},
+		{name: "minus zero point", body: discount("-1e-300"), status: 422, pointer: feature + "discount_pct"},
+		{name: "integer over 2^1000", body: with("8420", "1"+strings.Repeat("0", 302)), status: 422, pointer: feature + "velocity_24h"},
+		{name: "category as an array", body: with(`"mobile"`, `["mobile"]`), status: 422, pointer: feature + "device_type"},
+		{name: "category true", body: with(`"mobile"`, `true`), status: 422, pointer: feature + "device_type"},
+		{name: "category with a zero-width space", body: with("mobile", "mobile\u200b"), status: 422, pointer: feature + "device_type"},
+		{name: "order_id of a tab", body: id(`"\t"`), status: 422, pointer: "/order_id"},
+		{name: "order_id true", body: id("true"), status: 422, pointer: "/order_id"},
+		{name: "order_id an object", body: id(`{"$oid": "1"}`), status: 422, pointer: "/order_id"},
+		{name: "order_id in an array", body: id(`["ORD_12345"]`), status: 422, pointer: "/order_id"},
 		{name: "occurred_at without a zone", body: with(`"order_id"`, `"occurred_at": "2026-11-22T10:00:00", "order_id"`), status: 422, pointer: "/occurred_at", loose: true},
 	}
 }
@@ -143,6 +204,9 @@ func TestHostileBodies(t *testing.T) {
 			p := decode[decision](t, a)
 			if len(p.Errors) == 0 || p.Errors[0].Detail == "" || p.Instance != "/score" {
 				t.Fatalf("%s names nothing", a.body)
+			}
+			if want := map[int]string{400: "#syntax", 422: "#invalid-order"}[h.status]; !strings.HasSuffix(p.Type, want) {
+				t.Errorf("type %q, want one that ends in %s", p.Type, want)
 			}
 			if (h.pointer != "" || h.status == 422) && p.Errors[0].Pointer != h.pointer {
 				t.Errorf("pointer %q, want %q", p.Errors[0].Pointer, h.pointer)
