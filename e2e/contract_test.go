@@ -19,7 +19,7 @@ import (
 func TestContract(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
-	cases := number(t, "CONTRACT_CASES", 1500)
+	cases := number(t, "CONTRACT_CASES", 1000)
 	python := locked(ctx, t, "contract/schemathesis.txt")
 	s := startServing(ctx, t, "contract")
 	settings, err := filepath.Abs("contract")

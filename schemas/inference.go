@@ -111,6 +111,9 @@ type tensor struct {
 
 // wrong notes a problem of the value that was read last.
 func (r *inferenceReader) wrong(detail string) {
+	if len(r.problems) >= MaxProblems {
+		return // a pointer costs more than most of what it points to
+	}
 	r.problem(RejectDecode, string(r.dec.StackPointer()), detail)
 }
 

@@ -172,6 +172,9 @@ func (r *inferenceReader) order(columns []column, row int) scoring.Order {
 		}
 	}
 	for _, f := range in.features.Faults() {
+		if len(r.problems) >= MaxProblems {
+			break
+		}
 		t := slices.IndexFunc(r.inputs, func(t tensor) bool { return t.name == f.Feature })
 		r.problem(faultClass(f.Kind), r.inputs[t].cell(row), f.Detail)
 	}

@@ -343,3 +343,34 @@ func TestInstanceIsAReference(t *testing.T) {
 		}
 	}
 }
+
+// TestOddButGood: what is unusual and yet right is scored, as what it says.
+func TestOddButGood(t *testing.T) {
+	r := start(t)
+	long := strings.Repeat("é", 128)
+	for _, c := range []struct{ name, body, same string }{
+		{"minus zero", discount("-0"), discount("0")},
+		{"minus zero with a fraction and an exponent", discount("-0.0e-0"), discount("0")},
+		{"exponent", discount("3.5E-1"), example},
+		{"exponent with a plus", with("8420", "842e+1"), example},
+		{"fifty digits", discount("0.35000000000000000000000000000000000000000000000001"), example},
+		{"less than any double", discount("1e-5000"), discount("0")},
+		{"a denormal", discount("5e-324"), discount("0")},
+		{"an integer of a double's size", with("8420", "100000000000000000000"), with("8420", "1e20")},
+		{"escaped solidus and letters", id(`"\/\u0041"`), id(`"/A"`)},
+		{"surrogate pair", id(`"\ud83d\ude00"`), id(`"😀"`)},
+		{"256 bytes", id(`"\u00e9` + long[2:] + `"`), id(`"` + long + `"`)},
+		{"a letter and its accent", id(`"e\u0301"`), id("\"e\u0301\"")},
+		{"the lowest version", with(`"order_id"`, `"event_version": -9223372036854775808, "order_id"`), with(`"order_id"`, `"event_version":-9223372036854775808, "order_id"`)},
+		{"space everywhere", "\r\n\t " + strings.ReplaceAll(example, ",", " ,\n\t ") + " \r\n", example},
+		{"a leap day with nine digits of a second", with(`"order_id"`, `"occurred_at": "2024-02-29T23:59:59.123456789-12:00", "order_id"`), example},
+	} {
+		got, want := r.decide(t, c.body), r.decide(t, c.same)
+		if got.PredictionID != want.PredictionID || got.RiskScore != want.RiskScore {
+			t.Errorf("%s: %+v, want %+v", c.name, got, want)
+		}
+	}
+	if r.decide(t, id(`"e\u0301"`)).PredictionID == r.decide(t, id(`"é"`)).PredictionID {
+		t.Error("two spellings of a letter are one order")
+	}
+}
