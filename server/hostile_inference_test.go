@@ -216,6 +216,8 @@ func TestHostileBytes(t *testing.T) {
 		p := decode[decision](t, a)
 		if a.status != http.StatusUnprocessableEntity || len(p.Errors) == 0 || p.Errors[0].Pointer != c.pointer {
 			t.Errorf("%s: %d %s, want 422 at %q", c.name, a.status, a.body, c.pointer)
+		} else if detail := p.Errors[0].Detail; strings.Contains(detail, "UTF-8") != (c.name == "invalid UTF-8") {
+			t.Errorf("%s: %s", c.name, detail)
 		}
 	}
 }

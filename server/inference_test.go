@@ -292,6 +292,39 @@ func TestInferenceDatatypes(t *testing.T) {
 	}
 }
 
+// TestInferenceDatatypesInBytes sends one order's hours in the bytes of every datatype, below 0 where it has a sign.
+func TestInferenceDatatypesInBytes(t *testing.T) {
+	r := start(t)
+	for kind, value := range map[string]any{
+		"FP32": float32(-6.5), "FP64": -6.5, "INT8": int8(-6), "INT16": int16(-600), "INT32": int32(-70000), "INT64": int64(-3e9),
+		"UINT8": uint8(200), "UINT16": uint16(60000), "UINT32": uint32(4e9), "UINT64": uint64(1 << 63),
+	} {
+		raw, err := binary.Append(nil, binary.LittleEndian, value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := exampleTensors(1)
+		q.Inputs[3] = tensor{Name: q.Inputs[3].Name, Shape: []int{1}, Datatype: kind, Parameters: map[string]any{"binary_data_size": len(raw)}}
+		text := q.String()
+		a := decode[inferAnswer](t, r.inferHeader(t, strconv.Itoa(len(text)), "application/octet-stream", text+string(raw)))
+		if want := r.decide(t, with("6.5", fmt.Sprint(value))).PredictionID; column[string](t, &a, "prediction_id")[0] != want {
+			t.Errorf("%s: another prediction id than /score has for %v", kind, value)
+		}
+	}
+}
+
+// TestInferenceRoundsFP32: as JSON a tensor is what it is in bytes, so that a discount a hair above 1 is 1 in 32 bits.
+func TestInferenceRoundsFP32(t *testing.T) {
+	r := start(t)
+	q := exampleTensors(1)
+	for kind, want := range map[string]int{"FP32": http.StatusOK, "FP64": http.StatusUnprocessableEntity} {
+		q.Inputs[discounts].Datatype, q.Inputs[discounts].Data = kind, []float64{1.00000001}
+		if a := r.post(t, inferPath, q.String()); a.status != want {
+			t.Errorf("%s: %d %s, want %d", kind, a.status, a.body, want)
+		}
+	}
+}
+
 // TestInferenceMissing leaves a feature out, by null and without its tensor.
 func TestInferenceMissing(t *testing.T) {
 	r := start(t)
@@ -319,6 +352,11 @@ func TestInferenceWithoutOrderID(t *testing.T) {
 	}
 	if ids[0] != "features-116522e176ef3a3f3b22fa99c03ede2c" {
 		t.Errorf("the example's id is %s: it must never change", ids[0])
+	}
+	q.Inputs[0].Data = []any{json.RawMessage("0"), json.RawMessage("-0")}
+	zeros := r.infer(t, q.String())
+	if same := column[string](t, &zeros, "order_id"); same[0] != same[1] {
+		t.Errorf("order ids %q of 0 and -0, want one", same)
 	}
 	if got := r.decide(t, id(strconv.Quote(ids[0]))).PredictionID; got != column[string](t, &a, "prediction_id")[0] {
 		t.Errorf("/score has another prediction id for %s", ids[0])
