@@ -23,11 +23,6 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	if err := checkHeaders(w, r.Header); err != nil {
 		return nil, err
 	}
-	return readSized(r, limit)
-}
-
-// readSized returns a body of at most limit bytes, or a *refusal.
-func readSized(r *http.Request, limit int64) ([]byte, error) {
 	oversized := &refusal{tooLarge, fmt.Sprintf("a body may have %d bytes", limit)}
 	if r.ContentLength > limit {
 		return nil, oversized
@@ -47,20 +42,13 @@ func readSized(r *http.Request, limit int64) ([]byte, error) {
 }
 
 func checkHeaders(w http.ResponseWriter, h http.Header) error {
-	if err := checkCoding(w, h); err != nil {
-		return err
+	if len(h.Values("Content-Encoding")) > 0 {
+		w.Header().Set("Accept-Encoding", "identity")
+		return &refusal{contentEncoding, "send the body as it is, without Content-Encoding"}
 	}
 	if !isJSON(h.Values("Content-Type")) {
 		w.Header().Set("Accept", "application/json")
 		return &refusal{mediaType, "Content-Type must be application/json, in UTF-8"}
-	}
-	return nil
-}
-
-func checkCoding(w http.ResponseWriter, h http.Header) error {
-	if len(h.Values("Content-Encoding")) > 0 {
-		w.Header().Set("Accept-Encoding", "identity")
-		return &refusal{contentEncoding, "send the body as it is, without Content-Encoding"}
 	}
 	return nil
 }

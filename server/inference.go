@@ -116,7 +116,14 @@ func (s *Server) infer(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	text, tail, err := readInference(w, r)
+	if r, err = takeTensors(w, r); err != nil {
+		return err
+	}
+	body, err := readBody(w, r, maxBatchBytes)
+	if err != nil {
+		return err
+	}
+	text, tail, err := splitTensors(r.Header, body)
 	if err != nil {
 		return err
 	}
@@ -144,21 +151,28 @@ func (s *Server) infer(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// readInference returns the body's JSON, unparsed, and the tensors behind it. Their header says where the one ends and the
-// others begin, and only with it need the body not be JSON. Triton's client sends no Content-Type at all.
-func readInference(w http.ResponseWriter, r *http.Request) (text, tail []byte, err error) {
-	if err := checkCoding(w, r.Header); err != nil {
-		return nil, nil, err
-	}
-	lengths, kinds := r.Header.Values(inferenceHeader), r.Header.Values("Content-Type")
-	inBytes := len(lengths) > 0 && slices.Equal(kinds, []string{octets})
-	if len(kinds) > 0 && !isJSON(kinds) && !inBytes {
+// takeTensors returns the request with a Content-Type that readBody takes. With the header that says where its JSON ends a
+// body need not be JSON, and Triton's client sends no Content-Type at all.
+func takeTensors(w http.ResponseWriter, r *http.Request) (*http.Request, error) {
+	kinds := r.Header.Values("Content-Type")
+	inBytes := len(r.Header.Values(inferenceHeader)) > 0 && slices.Equal(kinds, []string{octets})
+	switch {
+	case isJSON(kinds):
+		return r, nil
+	case len(kinds) > 0 && !inBytes:
 		w.Header().Set("Accept", "application/json, "+octets)
-		return nil, nil, &refusal{mediaType, "Content-Type must be application/json, or " + octets + " with " + inferenceHeader}
+		return nil, &refusal{mediaType, "Content-Type must be application/json, or " + octets + " with " + inferenceHeader}
 	}
-	body, err := readSized(r, maxBatchBytes)
-	if err != nil || len(lengths) == 0 {
-		return body, nil, err
+	r = r.Clone(r.Context())
+	r.Header.Set("Content-Type", "application/json")
+	return r, nil
+}
+
+// splitTensors returns a body's JSON, and the tensors behind it in bytes.
+func splitTensors(h http.Header, body []byte) (text, tail []byte, err error) {
+	lengths := h.Values(inferenceHeader)
+	if len(lengths) == 0 {
+		return body, nil, nil
 	}
 	n, err := strconv.ParseUint(lengths[0], 10, 31)
 	if err != nil || len(lengths) > 1 || n > uint64(len(body)) {
