@@ -67,12 +67,8 @@ func openAPIDocument(m *model, extra schemas.Extra) ([]byte, error) {
 			Title: apiTitle, Version: apiVersion, Description: apiDescription,
 			License: &huma.License{Name: "Apache 2.0", Identifier: "Apache-2.0"},
 		},
-		Servers: []*huma.Server{{URL: "/"}},
-		Tags: []*huma.Tag{
-			{Name: "scoring", Description: "Decisions"},
-			{Name: "health", Description: "Probes"},
-			{Name: "inference", Description: "The same decisions by the Open Inference Protocol v2"},
-		},
+		Servers:    []*huma.Server{{URL: "/"}},
+		Tags:       []*huma.Tag{{Name: "scoring", Description: "Decisions"}, {Name: "health", Description: "Probes"}, inferenceTag()},
 		Components: &huma.Components{Schemas: components},
 		Security:   []map[string][]string{}, // none
 	}
@@ -166,35 +162,26 @@ func withProblems(x *examples, path string, ok *huma.Response) map[string]*huma.
 	for _, k := range []kind{
 		syntax, invalidOrder, methodNotAllowed, slowRequest, tooLarge, mediaType, contentEncoding, internal, notReady, deadline,
 	} {
-		addProblem(x, responses, path, k)
+		status, title := k.status()
+		code := strconv.Itoa(status)
+		if responses[code] == nil {
+			responses[code] = &huma.Response{Description: title + ".", Content: map[string]*huma.MediaType{
+				problemType(path): {Schema: reference("Problem"), Examples: map[string]*huma.Example{}},
+			}}
+		}
+		media := responses[code].Content[problemType(path)]
+		media.Examples[string(k)] = &huma.Example{Summary: title, Value: x.problem(k, path)}
+		switch k {
+		case notReady:
+			responses[code].Headers = retryHeader()
+		case methodNotAllowed:
+			responses[code].Headers = map[string]*huma.Param{
+				"Allow": {Description: "The methods that the path answers.", Schema: &huma.Schema{Type: huma.TypeString}},
+			}
+		default:
+		}
 	}
 	return responses
-}
-
-// addProblem adds a refusal, with its example.
-func addProblem(x *examples, responses map[string]*huma.Response, path string, k kind) {
-	status, title := k.status()
-	problems, schema := problemType(path), reference("Problem")
-	code := strconv.Itoa(status)
-	if responses[code] == nil {
-		responses[code] = &huma.Response{Description: title + ".", Content: map[string]*huma.MediaType{}}
-	}
-	switch media := responses[code].Content[problems]; {
-	case media == nil:
-		responses[code].Content[problems] = &huma.MediaType{Schema: schema, Examples: map[string]*huma.Example{}}
-	case media.Schema.Ref != schema.Ref && media.Schema.AnyOf == nil: // a status that says more than one thing
-		media.Schema = &huma.Schema{AnyOf: []*huma.Schema{media.Schema, schema}}
-	}
-	responses[code].Content[problems].Examples[string(k)] = &huma.Example{Summary: title, Value: x.problem(k, path)}
-	switch k {
-	case notReady:
-		responses[code].Headers = retryHeader()
-	case methodNotAllowed:
-		responses[code].Headers = map[string]*huma.Param{
-			"Allow": {Description: "The methods that the path answers.", Schema: &huma.Schema{Type: huma.TypeString}},
-		}
-	default:
-	}
 }
 
 func retryHeader() map[string]*huma.Param {

@@ -55,6 +55,10 @@ func newInferenceExamples(m *model, order map[string]any, extra schemas.Extra) (
 	return x, nil
 }
 
+func inferenceTag() *huma.Tag {
+	return &huma.Tag{Name: "inference", Description: "The same decisions by the Open Inference Protocol v2"}
+}
+
 // inferencePaths describe the protocol's routes, below the model's own name and version.
 func inferencePaths(x *examples) map[string]*huma.PathItem {
 	name, version := pathParameter("name", x.inference.model.Name), pathParameter("version", x.inference.model.Versions[0])
@@ -75,10 +79,10 @@ func inferencePaths(x *examples) map[string]*huma.PathItem {
 		"Version": {inferencePrefix + "/models/{name}/versions/{version}", []*huma.Param{name, version}},
 	} {
 		model := inferenceOperation("inferenceModel"+suffix, "Describe the model", "InferenceModel", x.inference.model)
-		withKinds(x, model, at.path, notFound, notReady)
+		withoutModel(x, model, at.path)
 		ready := inferenceOperation("inferenceModelReady"+suffix, "The model is loaded and orders can be scored", "InferenceReady",
 			oip.Ready{Name: x.inference.model.Name, Ready: true})
-		withKinds(x, unready(ready, oip.Ready{Name: x.inference.model.Name}), at.path+"/ready", notFound, notReady)
+		withoutModel(x, unready(ready, oip.Ready{Name: x.inference.model.Name}), at.path+"/ready")
 		infer := inferOperation(x, "infer"+suffix, at.path+"/infer")
 		model.Parameters, ready.Parameters = at.params, at.params
 		infer.Parameters = append(infer.Parameters, at.params...)
@@ -117,10 +121,25 @@ func unready(op *huma.Operation, example oip.Ready) *huma.Operation {
 	return op
 }
 
-// withKinds adds refusals to an operation.
-func withKinds(x *examples, op *huma.Operation, path string, kinds ...kind) {
-	for _, k := range kinds {
-		addProblem(x, op.Responses, path, k)
+// withoutModel adds the answers of a server that has another model than the path names, or none yet.
+func withoutModel(x *examples, op *huma.Operation, path string) {
+	for _, k := range []kind{notFound, notReady} {
+		code, title := k.status()
+		response := op.Responses[strconv.Itoa(code)]
+		if response == nil {
+			response = &huma.Response{Description: title + ".", Content: map[string]*huma.MediaType{
+				problemType(path): {Schema: reference("Problem"), Examples: map[string]*huma.Example{}},
+			}}
+			op.Responses[strconv.Itoa(code)] = response
+		}
+		media := response.Content[problemType(path)]
+		if media.Schema.Ref != reference("Problem").Ref { // it is unready's, too
+			media.Schema = &huma.Schema{AnyOf: []*huma.Schema{media.Schema, reference("Problem")}}
+		}
+		media.Examples[string(k)] = &huma.Example{Summary: title, Value: x.problem(k, path)}
+		if k == notReady {
+			response.Headers = retryHeader()
+		}
 	}
 }
 
@@ -153,7 +172,7 @@ func inferOperation(x *examples, id, path string) *huma.Operation {
 		Schema:  binarySchema("An InferenceRequest, and behind it the tensors that have a binary_data_size. " + inferenceHeader + " is required."),
 		Example: string(text),
 	}
-	addProblem(x, op.Responses, path, notFound)
+	withoutModel(x, op, path)
 	return op
 }
 
