@@ -11,6 +11,7 @@ FAULTS   ?= 10
 OUTAGE   ?= 30s
 RACE     ?= ./...
 HOURS    ?= 500
+CASES    ?= 10000
 SEED     ?= 1
 
 # The development tools' dependencies stay out of the service's go.mod.
@@ -18,7 +19,7 @@ TOOL := $(GO) tool -modfile=$(CURDIR)/tools/go.mod
 LINT := $(TOOL) golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race sim lint fmt bench bench-engine bench-stream fuzz e2e planted chaos training bundle goldens charts check clean
+.PHONY: help build run test race sim lint fmt bench bench-engine bench-stream fuzz e2e document contract planted chaos training bundle goldens charts check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,12 +47,14 @@ sim: ## Simulate HOURS of faults, five of each seed from SEED on; a failing seed
 lint: ## Lint and check the formatting, with the linters pinned in tools/go.mod
 	$(LINT) run ./...
 	cd tools/packaging && $(LINT) run ./...
+	cd tools/openapi && $(LINT) run ./...
 	cd bench/engine && $(LINT) run ./...
 	cd examples && $(LINT) run ./...
 
 fmt: ## Format every Go file
 	$(LINT) fmt ./...
 	cd tools/packaging && $(LINT) fmt ./...
+	cd tools/openapi && $(LINT) fmt ./...
 	cd bench/engine && $(LINT) fmt ./...
 	cd examples && $(LINT) fmt ./...
 
@@ -87,6 +90,14 @@ e2e: ## Test the whole on real Kafka; needs Java 17, Maven and Python 3.12
 	$(call require,mvn,Maven)
 	@training/venv.sh >/dev/null
 	$(GO) test -tags e2e -count=1 -timeout 45m -skip '^($(LONG))$$' ./e2e/...
+
+document: ## Lint the OpenAPI document and compare it with the announced one; needs npm of Node.js 20 or later
+	$(call require,npm,npm of Node.js 20 or later)
+	cd tools/openapi && npm ci --silent && node_modules/.bin/redocly lint --config redocly.yaml ../../server/openapi.json
+	cd tools/openapi && $(GO) test ./...
+
+contract: ## Hold the real binary against its OpenAPI document in CASES generated requests; needs Python 3.12
+	CONTRACT_CASES=$(CASES) $(GO) test -tags e2e -count=1 -timeout 30m -v -run '^TestContract$$' ./e2e
 
 planted: ## Prove the verifier: it must catch every planted bug; writes the list into docs/reliability.md
 	$(call require,java,Java 17)

@@ -60,6 +60,7 @@ func openAPIDocument(m *model, extra schemas.Extra) ([]byte, error) {
 	}
 	components := huma.NewMapRegistry(componentPrefix, func(_ reflect.Type, hint string) string { return hint })
 	maps.Copy(components.Map(), componentSchemas(m.scorer.Contract(), extra))
+	maps.Copy(components.Map(), inferenceSchemas(m.scorer.Contract(), extra))
 	d := &huma.OpenAPI{
 		OpenAPI: "3.1.0",
 		Info: &huma.Info{
@@ -67,7 +68,7 @@ func openAPIDocument(m *model, extra schemas.Extra) ([]byte, error) {
 			License: &huma.License{Name: "Apache 2.0", Identifier: "Apache-2.0"},
 		},
 		Servers:    []*huma.Server{{URL: "/"}},
-		Tags:       []*huma.Tag{{Name: "scoring", Description: "Decisions"}, {Name: "health", Description: "Probes"}},
+		Tags:       []*huma.Tag{{Name: "scoring", Description: "Decisions"}, {Name: "health", Description: "Probes"}, inferenceTag()},
 		Components: &huma.Components{Schemas: components},
 		Security:   []map[string][]string{}, // none
 	}
@@ -78,6 +79,7 @@ func openAPIDocument(m *model, extra schemas.Extra) ([]byte, error) {
 		"/health/ready":        {Get: healthOperation("ready", "A model is loaded and orders can be scored")},
 		"/health/ready/stream": {Get: healthOperation("streamReady", "The Kafka stream is joined and nothing is paused")},
 	}
+	maps.Copy(d.Paths, inferencePaths(examples))
 	compact, err := json.Marshal(d)
 	if err != nil {
 		return nil, fmt.Errorf("OpenAPI document: %w", err)
@@ -164,10 +166,10 @@ func withProblems(x *examples, path string, ok *huma.Response) map[string]*huma.
 		code := strconv.Itoa(status)
 		if responses[code] == nil {
 			responses[code] = &huma.Response{Description: title + ".", Content: map[string]*huma.MediaType{
-				"application/problem+json": {Schema: reference("Problem"), Examples: map[string]*huma.Example{}},
+				problemType(path): {Schema: reference("Problem"), Examples: map[string]*huma.Example{}},
 			}}
 		}
-		media := responses[code].Content["application/problem+json"]
+		media := responses[code].Content[problemType(path)]
 		media.Examples[string(k)] = &huma.Example{Summary: title, Value: x.problem(k, path)}
 		switch k {
 		case notReady:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"strings"
 
 	"github.com/trendbuy/riskscorer/schemas"
 	"github.com/trendbuy/riskscorer/scoring"
@@ -15,6 +16,7 @@ type examples struct {
 	order, badOrder     map[string]any
 	decision, explained json.RawMessage
 	invalid             *problem // for badOrder
+	inference           *inferenceExamples
 }
 
 func newExamples(m *model, extra schemas.Extra) (*examples, error) {
@@ -32,6 +34,9 @@ func newExamples(m *model, extra schemas.Extra) (*examples, error) {
 	x.decision = schemas.AppendAnswer(nil, m.wire, &order, &d, nil)
 	rounded := roundDecision(d)
 	full := m.scorer.AllReasons(&rounded, &order)
+	if x.inference, err = newInferenceExamples(m, x.order, extra); err != nil {
+		return nil, err
+	}
 	x.explained = schemas.AppendAnswer(nil, m.wire, &order, &rounded, full)
 	return x, x.spoil(contract, extra)
 }
@@ -68,14 +73,19 @@ func (x *examples) item() *problem {
 
 // problem is an example of a kind.
 func (x *examples) problem(k kind, instance string) *problem {
-	p := newProblem(k, instance, "", []fault{})
+	p := newProblem(k, x.concrete(instance), "", []fault{})
 	switch k {
 	case syntax:
 		p.Errors = []fault{{Pointer: "/order_id", Detail: "The name stands twice in its object."}}
 		p.Detail = "at byte 27: " + p.Errors[0].Detail
 	case invalidOrder:
-		if instance == "/score" {
+		switch {
+		case instance == "/score":
 			return x.invalid
+		case inference(instance):
+			matrix := *x.inference.matrix
+			matrix.Instance, matrix.Error = p.Instance, matrix.Detail
+			return &matrix
 		}
 		p.Errors = []fault{{Pointer: "", Detail: "must have at least one order event"}}
 		p.Detail = p.Errors[0].Detail
@@ -85,7 +95,7 @@ func (x *examples) problem(k kind, instance string) *problem {
 		p.Detail = fmt.Sprintf("a request has %v to arrive", readTimeout)
 	case tooLarge:
 		p.Detail = fmt.Sprintf("a body may have %d bytes", maxOrderBytes)
-		if instance == "/score/batch" {
+		if instance != "/score" {
 			p.Detail = fmt.Sprintf("a body may have %d bytes", maxBatchBytes)
 		}
 	case mediaType:
@@ -100,8 +110,22 @@ func (x *examples) problem(k kind, instance string) *problem {
 		p.Detail = "the failure was logged"
 	case notFound:
 		p.Detail = "nothing is at this path; /openapi.json lists what is"
+		if inference(instance) {
+			p.Detail = "the model here is " + x.inference.model.Name + ", version " + x.inference.model.Versions[0]
+		}
+	}
+	if inference(instance) {
+		p.Error = p.Detail
 	}
 	return p
+}
+
+// concrete fills the document's path in.
+func (x *examples) concrete(path string) string {
+	if x.inference == nil {
+		return path
+	}
+	return strings.NewReplacer("{name}", x.inference.model.Name, "{version}", x.inference.model.Versions[0]).Replace(path)
 }
 
 // exampleFeatures are those of a late, deeply discounted purchase of a trend where the model has such features, and

@@ -51,7 +51,7 @@ func orderSchema() *huma.Schema {
 		"features": reference("Features"),
 		"event_version": {
 			Type: huma.TypeInteger, Nullable: true, Format: "int64", Default: 0,
-			Minimum: new(float64(math.MinInt64)), Maximum: new(float64(math.MaxInt64 - 1023)), // the doubles next to the bounds
+			Minimum: new(float64(math.MinInt64)), ExclusiveMaximum: new(float64(1 << 63)),
 			Description: "Version of the order's features; part of what prediction_id identifies. Written without fraction or exponent.",
 		},
 		"occurred_at": {
@@ -102,12 +102,13 @@ func featureSchema(c *scoring.Contract, i int) *huma.Schema {
 		return s
 	}
 	s.Type, s.Minimum, s.Maximum = huma.TypeNumber, f.Allowed.Min, f.Allowed.Max
-	// Beyond these a number overflows the model's 32-bit floating point.
+	// From here on a number overflows the model's 32-bit floating point: half a step above its largest.
+	const overflow = 0x1.ffffffp127
 	if s.Minimum == nil {
-		s.Minimum = new(float64(-math.MaxFloat32))
+		s.ExclusiveMinimum = new(-overflow)
 	}
 	if s.Maximum == nil {
-		s.Maximum = new(float64(math.MaxFloat32))
+		s.ExclusiveMaximum = new(overflow)
 	}
 	return s
 }
@@ -176,7 +177,8 @@ func problemSchema() *huma.Schema {
 			MaxItems:    new(schemas.MaxProblems),
 			Description: "What is wrong with the body, and where.",
 		},
+		"error": text("The detail again, below /v2, where clients of the Open Inference Protocol look for it."),
 	})
-	s.Required = slices.DeleteFunc(slices.Sorted(maps.Keys(s.Properties)), func(name string) bool { return name == "order_id" })
+	s.Required = slices.DeleteFunc(slices.Sorted(maps.Keys(s.Properties)), func(name string) bool { return name == "order_id" || name == "error" })
 	return s
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -82,6 +83,7 @@ type problem struct {
 	Instance string  `json:"instance"`
 	OrderID  string  `json:"order_id,omitzero"` // of an item of a batch, where it could be read
 	Errors   []fault `json:"errors"`
+	Error    string  `json:"error,omitzero"` // the detail again, where clients of the Open Inference Protocol look for it
 }
 
 // fault is one thing wrong with a body: where, as an RFC 6901 pointer, and what.
@@ -138,15 +140,18 @@ func invalidProblem(invalid *schemas.Invalid, instance string) *problem {
 
 // refuse answers an error, once: it writes the problem, counts its class and logs it.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	p, class := problemOf(err, cut(r.URL.EscapedPath()))
+	p, class := problemOf(err, instanceOf(r.URL))
 	if class != "" {
 		s.metrics.reject(class)
+	}
+	if inference(r.URL.Path) {
+		p.Error = p.Detail
 	}
 	if p.Status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", retryAfter)
 	}
 	s.logRefusal(r, p, class, err)
-	writeJSON(w, p.Status, "application/problem+json", appendProblem(nil, p))
+	writeJSON(w, p.Status, problemType(r.URL.Path), appendProblem(nil, p))
 }
 
 // logRefusal logs the client's mistakes for who looks for them, and failures of our own for everybody, sampled: they
@@ -184,6 +189,20 @@ func writeJSON(w http.ResponseWriter, code int, contentType string, body []byte)
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(code)
 	_, _ = w.Write(body) // the client has gone: nothing is left to tell it
+}
+
+// instanceOf is the request's path, bounded, as a URI reference: an escape is not cut in two.
+func instanceOf(u *url.URL) string {
+	const most, escape = 128, len("%20")
+	path := u.EscapedPath()
+	if len(path) <= most {
+		return path
+	}
+	path = path[:most]
+	if i := strings.LastIndexByte(path, '%'); i > most-escape {
+		path = path[:i]
+	}
+	return path + "..."
 }
 
 // cut bounds text from outside that is echoed or logged.

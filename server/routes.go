@@ -34,7 +34,7 @@ func (s *Server) scoringRoutes() ([]route, error) {
 		{"/score", posting(), s.score},
 		{"/score/batch", posting(), s.scoreBatch},
 		{"/openapi.json", reading(), s.openAPI},
-	}, docs, s.healthRoutes()), nil
+	}, s.inferenceRoutes(), docs, s.healthRoutes()), nil
 }
 
 func (s *Server) metricsRoutes() []route {

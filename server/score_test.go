@@ -33,6 +33,7 @@ type decision struct {
 		Contribution        float64
 	} `json:"reasons"`
 
+	Type     string `json:"type"`
 	Status   int    `json:"status"`
 	Instance string `json:"instance"`
 	Errors   []struct{ Pointer, Detail string }
