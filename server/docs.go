@@ -63,7 +63,7 @@ func redirect(to string) handler {
 // sets style attributes, so inline styles stay allowed.
 func contentPolicy(page []byte) (string, error) {
 	var policy strings.Builder
-	policy.WriteString("default-src 'none'; connect-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; " +
+	policy.WriteString("default-src 'none'; object-src 'none'; connect-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; " +
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; script-src 'self'")
 	rest, found := page, 0
 	for {

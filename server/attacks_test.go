@@ -1,0 +1,168 @@
+package server_test
+
+import (
+	"crypto/tls"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/trendbuy/riskscorer/server"
+)
+
+// attack is what a hostile client does with one connection, again and again.
+type attack struct {
+	name    string
+	at      int // connections at once
+	conduct func(conn net.Conn, stop <-chan struct{})
+}
+
+// drip writes a text slowly, one byte at a time.
+func drip(head, text string) func(net.Conn, <-chan struct{}) {
+	return func(conn net.Conn, stop <-chan struct{}) {
+		if _, err := io.WriteString(conn, head); err != nil {
+			return
+		}
+		for i := range text {
+			select {
+			case <-stop:
+				return
+			case <-time.After(50 * time.Millisecond):
+			}
+			if _, err := io.WriteString(conn, text[i:i+1]); err != nil {
+				return
+			}
+		}
+	}
+}
+
+// pour writes a text over and over until the server has had enough.
+func pour(head, text string, times int) func(net.Conn, <-chan struct{}) {
+	return func(conn net.Conn, stop <-chan struct{}) {
+		if _, err := io.WriteString(conn, head); err != nil {
+			return
+		}
+		for range times {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if _, err := io.WriteString(conn, text); err != nil {
+				return
+			}
+		}
+		_, _ = io.Copy(io.Discard, io.LimitReader(conn, 1<<16))
+	}
+}
+
+// oldHello offers TLS 1.0 and nothing newer.
+func oldHello(conn net.Conn, _ <-chan struct{}) {
+	_ = tls.Client(conn, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS10}).Handshake()
+}
+
+func attacks() []attack {
+	post := "POST /score HTTP/1.1\r\nHost: x\r\n" + jsonLine
+	long := strings.Repeat("x", 1<<14)
+	return []attack{
+		{"slow headers", 1000, drip("POST /score HTTP/1.1\r\nHost: x\r\nX-Slow: ", long)},
+		{"slow bodies", 200, drip(post+"Content-Length: 1000\r\n\r\n", long)},
+		{"silent connections", 1000, drip("", long)},
+		{"a body of a GiB", 4, pour(post+"Content-Length: 1073741824\r\n\r\n", strings.Repeat(" ", 1<<16), 1<<14)},
+		{"a body of a GiB in chunks", 4, pour(post+"Transfer-Encoding: chunked\r\n\r\n", "10000\r\n"+strings.Repeat(" ", 1<<16)+"\r\n", 1<<14)},
+		{"a header flood", 4, pour("POST /score HTTP/1.1\r\nHost: x\r\n", "X-Flood: "+strings.Repeat("x", 4000)+"\r\n", 1<<14)},
+		{"one endless header line", 4, pour("POST /score HTTP/1.1\r\nX-Long: ", long, 1<<14)},
+	}
+}
+
+func secureAttacks() []attack {
+	return []attack{
+		{"garbage for a hello", 4, pour("", strings.Repeat("\x16\x03\x01\xff\xff garbage", 1000), 1)},
+		{"noise for a hello", 4, pour("", "\x00\x01\x02\x03 noise", 1000)},
+		{"a hello that never ends", 1000, drip("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", strings.Repeat("x", 1<<14))},
+		{"clear text", 4, pour(liveLine, liveLine, 3)},
+		{"TLS 1.0", 4, oldHello},
+	}
+}
+
+// TestAttacksLeaveOthersAlone conducts each attack while somebody else sends orders: all of them are scored, in time,
+// and memory stays within bounds.
+func TestAttacksLeaveOthersAlone(t *testing.T) {
+	const (
+		lasts      = 300 * time.Millisecond
+		mostMemory = 24 << 20
+		// On a busy machine; docs/security.md has the figures of a quiet one.
+		mostMedian = 250 * time.Millisecond
+		mostTime   = 3 * time.Second
+	)
+	a := newAuthority(t)
+	s := newStore(t, files(a.issue(t, nil)))
+	for scheme, list := range map[string][]attack{"http": attacks(), "https": secureAttacks()} {
+		options := []func(*server.Config, *server.Parts){atMost(400)}
+		if scheme == "https" {
+			options = append(options, encrypted(s))
+		}
+		r := start(t, options...)
+		for _, attack := range append([]attack{{name: "nobody", conduct: drip("", "")}}, list...) {
+			client := a.client(t, nil, true) // a new connection for each order is hardest hit
+			before := inUse()
+			end := attack.conductAt(t, r.Scoring)
+			var took []time.Duration
+			for begin := time.Now(); time.Since(begin) < lasts; {
+				sent := time.Now()
+				if err := order(client, scheme+"://"+r.Scoring, jsonHeader()); err != nil {
+					t.Errorf("%s: an order failed: %v", attack.name, err)
+				}
+				took = append(took, time.Since(sent))
+			}
+			grown := max(0, int64(inUse())-int64(before))
+			end()
+			slices.Sort(took)
+			median, slowest := took[len(took)/2], took[len(took)-1]
+			if median > mostMedian || slowest > mostTime || grown > mostMemory {
+				t.Errorf("%s: half of the orders took %v, one %v, memory grew by %d KiB", attack.name, median, slowest, grown>>10)
+			}
+			t.Logf("%-26s %4d orders, median %8v, slowest %8v, memory +%5d KiB", attack.name, len(took),
+				median.Round(time.Microsecond), slowest.Round(time.Microsecond), grown>>10)
+		}
+		if err := r.stop(); err != nil && !strings.Contains(err.Error(), "deadline") {
+			t.Error(err)
+		}
+		r.stop = func() error { return nil }
+	}
+}
+
+// conductAt begins the attack, and returns what ends it.
+func (a attack) conductAt(tb testing.TB, address string) func() {
+	tb.Helper()
+	stop, done := make(chan struct{}), make(chan struct{}, a.at)
+	for range a.at {
+		go func() {
+			defer func() { done <- struct{}{} }()
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if conn, err := net.DialTimeout("tcp", address, time.Second); err == nil {
+					_ = conn.SetDeadline(time.Now().Add(500 * time.Millisecond))
+					a.conduct(conn, stop)
+					_ = conn.Close()
+				}
+				time.Sleep(300 * time.Millisecond) // what is closed comes back
+			}
+		}()
+	}
+	if a.at > 0 {
+		time.Sleep(300 * time.Millisecond) // all of them are there
+	}
+	return func() {
+		close(stop)
+		for range a.at {
+			<-done
+		}
+	}
+}
