@@ -58,6 +58,20 @@ func pour(head, text string, times int) func(net.Conn, <-chan struct{}) {
 	}
 }
 
+// refuseToRead asks for much, and takes none of it.
+func refuseToRead(conn net.Conn, stop <-chan struct{}) {
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetReadBuffer(4096)
+	}
+	for range 8 {
+		_, _ = io.WriteString(conn, "GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n")
+	}
+	select {
+	case <-stop:
+	case <-time.After(2 * time.Second):
+	}
+}
+
 // oldHello offers TLS 1.0 and nothing newer.
 func oldHello(conn net.Conn, _ <-chan struct{}) {
 	_ = tls.Client(conn, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS10}).Handshake()
@@ -68,7 +82,9 @@ func attacks() []attack {
 	long := strings.Repeat("x", 1<<14)
 	return []attack{
 		{"slow headers", 1000, drip("POST /score HTTP/1.1\r\nHost: x\r\nX-Slow: ", long)},
-		{"slow bodies", 200, drip(post+"Content-Length: 1000\r\n\r\n", long)},
+		{"slow bodies", 1000, drip(post+"Content-Length: 1000\r\n\r\n", long)},
+		{"slow chunks", 1000, drip(post+"Transfer-Encoding: chunked\r\n\r\n", strings.Repeat("1\r\n \r\n", 1000))},
+		{"answers not taken", 600, refuseToRead},
 		{"silent connections", 1000, drip("", long)},
 		{"a body of a GiB", 4, pour(post+"Content-Length: 1073741824\r\n\r\n", strings.Repeat(" ", 1<<16), 1<<14)},
 		{"a body of a GiB in chunks", 4, pour(post+"Transfer-Encoding: chunked\r\n\r\n", "10000\r\n"+strings.Repeat(" ", 1<<16)+"\r\n", 1<<14)},
@@ -110,7 +126,7 @@ func TestAttacksLeaveOthersAlone(t *testing.T) {
 			before := inUse()
 			end := attack.conductAt(t, r.Scoring)
 			var took []time.Duration
-			for begin := time.Now(); time.Since(begin) < lasts; {
+			for begin := time.Now(); time.Since(begin) < lasts || len(took) < 20 && time.Since(begin) < 10*lasts; {
 				sent := time.Now()
 				if err := order(client, scheme+"://"+r.Scoring, jsonHeader()); err != nil {
 					t.Errorf("%s: an order failed: %v", attack.name, err)

@@ -1,10 +1,6 @@
 package server_test
 
 import (
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -17,11 +13,11 @@ import (
 // newToken returns a token and its line for the file.
 func newToken(tb testing.TB, name string) (token, line string) {
 	tb.Helper()
-	random := make([]byte, 32)
-	_, _ = rand.Read(random)
-	token = base64.RawURLEncoding.EncodeToString(random)
-	sum := sha256.Sum256([]byte(token))
-	return token, name + ":" + hex.EncodeToString(sum[:]) + "\n"
+	token, line, err := server.NewToken(name)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return token, line + "\n"
 }
 
 func bearer(token string) http.Header {

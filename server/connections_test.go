@@ -7,9 +7,11 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/trendbuy/riskscorer/scoring"
 	"github.com/trendbuy/riskscorer/server"
 )
 
@@ -95,56 +97,75 @@ func inUse() uint64 {
 	return m.HeapAlloc + m.StackInuse
 }
 
-// TestFullOfRequestsMakesTheNextOneWait: a request under way is never cut for a new connection.
-func TestFullOfRequestsMakesTheNextOneWait(t *testing.T) {
-	r := start(t, atMost(2))
+// busy keeps requests at work until its gate is opened.
+type busy struct {
+	serving
+	gate atomic.Pointer[chan struct{}]
+}
+
+func (b *busy) Scorer() *scoring.Scorer {
+	if gate := b.gate.Load(); gate != nil {
+		<-*gate
+	}
+	return b.serving.Scorer()
+}
+
+// startBusy starts a server of few connections, all of which have a request at work until the gate is closed.
+func startBusy(t *testing.T, most int) (r *running, working []*wire, gate chan struct{}) {
+	t.Helper()
+	model, err := demo()
+	if err != nil {
+		t.Fatal(err)
+	}
+	models := &busy{serving: model}
+	r = start(t, atMost(most), func(_ *server.Config, p *server.Parts) { p.Models = models })
 	r.client.CloseIdleConnections()
 	awaitInFlight(t, r, 0)
-	slow := []*wire{dial(t, r.Scoring), dial(t, r.Scoring)}
-	text := request(jsonLine, example)
-	for _, conn := range slow {
-		conn.write(text[:len(text)-1])
+	gate = make(chan struct{})
+	models.gate.Store(&gate)
+	for i := range most {
+		conn := dial(t, r.Scoring)
+		conn.write(request(jsonLine, example))
+		awaitInFlight(t, r, float64(i+1))
+		working = append(working, conn)
 	}
-	awaitInFlight(t, r, 2)
+	return r, working, gate
+}
+
+// TestFullOfRequestsMakesTheNextOneWait: a request at work is never cut for a new connection.
+func TestFullOfRequestsMakesTheNextOneWait(t *testing.T) {
+	r, working, gate := startBusy(t, 2)
 	next := dial(t, r.Scoring)
-	next.write(text)
-	_ = next.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	next.write(request(jsonLine, example))
+	_ = next.SetReadDeadline(time.Now().Add(300 * time.Millisecond)) // over the grace
 	if _, err := next.in.Peek(1); err == nil {
-		t.Fatal("a third connection was answered while two requests were under way and two may be")
+		t.Fatal("a third connection was answered while two requests were at work and two may be")
 	}
-	slow[0].write(text[len(text)-1:])
-	if a := slow[0].read(); a.status != http.StatusOK {
-		t.Errorf("the first: %d", a.status)
-	}
+	close(gate)
 	_ = next.SetReadDeadline(time.Now().Add(10 * time.Second))
 	next.in.Reset(next.Conn)
-	if a := next.read(); a.status != http.StatusOK {
-		t.Errorf("the one that waited: %d", a.status)
+	for _, conn := range append(working, next) {
+		if a := conn.read(); a.status != http.StatusOK {
+			t.Errorf("%d %s", a.status, a.body)
+		}
 	}
-	slow[1].write(text[len(text)-1:])
-	if a := slow[1].read(); a.status != http.StatusOK {
-		t.Errorf("the second: %d", a.status)
+	if n := r.metric(t, "riskscorer_http_evicted_connections_total"); n > 2 { // one of start's client, one that was done
+		t.Errorf("%v connections were made to go", n)
 	}
 }
 
 // TestStopWhileAConnectionWaitsForAPlace: neither hangs.
 func TestStopWhileAConnectionWaitsForAPlace(t *testing.T) {
-	r := start(t, atMost(1))
-	r.client.CloseIdleConnections()
-	awaitInFlight(t, r, 0)
-	text := request(jsonLine, example)
-	slow := dial(t, r.Scoring)
-	slow.write(text[:len(text)-1])
-	awaitInFlight(t, r, 1)
+	r, working, gate := startBusy(t, 1)
 	waiting := dial(t, r.Scoring)
-	waiting.write(text)
+	waiting.write(request(jsonLine, example))
 	stopped := make(chan error, 1)
 	go func() { stopped <- r.stop() }()
 	if _, err := waiting.in.ReadByte(); err == nil {
 		t.Error("a connection without a place was answered after the stop")
 	}
-	slow.write(text[len(text)-1:])
-	if a := slow.read(); a.status != http.StatusOK {
+	close(gate)
+	if a := working[0].read(); a.status != http.StatusOK {
 		t.Errorf("the request in flight: %d", a.status)
 	}
 	if err := <-stopped; err != nil {

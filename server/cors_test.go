@@ -1,6 +1,8 @@
 package server_test
 
 import (
+	"compress/gzip"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -90,6 +92,37 @@ func TestSecurityHeaders(t *testing.T) {
 			if h.Get("Strict-Transport-Security") != "" {
 				t.Errorf("%s: clear text promises TLS", path)
 			}
+		}
+	}
+}
+
+// TestDocsAssetsComeEitherWay: an asset is the same, compressed or not.
+func TestDocsAssetsComeEitherWay(t *testing.T) {
+	r := start(t)
+	for path, kind := range map[string]string{
+		"/docs/swagger-ui.css": "text/css", "/docs/swagger-ui-bundle.js": "application/javascript", "/docs/favicon-16x16.png": "image/png",
+	} {
+		unpacked := r.get(t, r.Scoring, path)
+		packed := r.send(t, http.MethodGet, "http://"+r.Scoring+path, http.Header{"Accept-Encoding": {"gzip"}}, http.NoBody)
+		for _, a := range []answer{unpacked, packed} {
+			if a.status != http.StatusOK || !strings.HasPrefix(a.header.Get("Content-Type"), kind) {
+				t.Errorf("%s: %d %v", path, a.status, a.header)
+			}
+		}
+		text := packed.body
+		if packed.header.Get("Content-Encoding") == "gzip" {
+			in, err := gzip.NewReader(strings.NewReader(packed.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			all, err := io.ReadAll(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text = string(all)
+		}
+		if text != unpacked.body || len(text) < 100 {
+			t.Errorf("%s: %d bytes, compressed %d, which are not the same", path, len(unpacked.body), len(text))
 		}
 	}
 }

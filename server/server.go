@@ -155,8 +155,9 @@ func (s *Server) newDoor(name, addr string, a *Access, routes []route, origins .
 	d.connections = newConnections(a.connections(), s.access.follow(name, a))
 	d.http = &http.Server{
 		Addr:                         addr,
-		Handler:                      hardened(a.encrypted(), s.observe(cors(origins, s.router(d.guard.protect(routes))))),
+		Handler:                      d.connections.follow(hardened(a.encrypted(), s.observe(cors(origins, s.router(d.guard.protect(routes)))))),
 		ConnState:                    d.connections.state,
+		ConnContext:                  remember,
 		DisableGeneralOptionsHandler: true, // OPTIONS * is no route either
 		ReadHeaderTimeout:            readHeaderTimeout,
 		ReadTimeout:                  readTimeout,

@@ -2,8 +2,10 @@ package server
 
 import (
 	"bytes"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -53,6 +55,21 @@ func (t *tokens) use(contents [][]byte) error {
 	return nil
 }
 
+// NewToken makes a token of 256 random bits for a client of that name, and its line for the tokens file. The token is
+// the secret and stands nowhere else; a name has 1 to 128 letters, digits or -_./@.
+func NewToken(name string) (shown, line string, err error) {
+	if !validName(name) {
+		return "", "", errName
+	}
+	var random [32]byte
+	_, _ = rand.Read(random[:]) // it never fails
+	shown = base64.RawURLEncoding.EncodeToString(random[:])
+	digest := sha256.Sum256([]byte(shown))
+	return shown, name + ":" + hex.EncodeToString(digest[:]), nil
+}
+
+var errName = fmt.Errorf("a name has 1 to %d letters, digits or -_./@", maxNameBytes)
+
 // parseTokens reads lines name:digest; blank ones and those that begin with # are left out. A name may come again, so
 // that a client can change its token; a digest may not. An error names the line and quotes nothing: somebody may have
 // put a token where its digest belongs.
@@ -87,8 +104,11 @@ func parseTokens(text []byte) ([]token, error) {
 
 func parseToken(entry string) (token, error) {
 	name, digest, ok := strings.Cut(entry, ":")
-	if !ok || !validName(name) {
-		return token{}, fmt.Errorf("want name:digest, the name of 1 to %d letters, digits or -_./@", maxNameBytes)
+	if !ok {
+		return token{}, errors.New("want name:digest")
+	}
+	if !validName(name) {
+		return token{}, errName
 	}
 	one := token{name: name}
 	if len(digest) != hex.EncodedLen(sha256.Size) {
