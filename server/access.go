@@ -38,7 +38,7 @@ type Access struct {
 	// ClientNames are the names that may come in; for AuthMTLS.
 	ClientNames []string `env:"CLIENT_NAMES" help:"names of client certificates for mtls, comma-separated: DNS names, URIs such as SPIFFE ids, and spiffe://domain/path/* for all below a path"`
 	// MaxConnections bounds the connections that are open at once.
-	MaxConnections int `env:"MAX_CONNECTIONS, default=1024" help:"connections open at once; beyond it the one that waits longest between requests is closed"`
+	MaxConnections int `env:"MAX_CONNECTIONS, default=1024" help:"connections open at once; beyond it the one that has waited longest for its client is closed"`
 }
 
 // encrypted says whether the door speaks TLS.
