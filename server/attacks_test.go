@@ -1,11 +1,13 @@
 package server_test
 
 import (
+	"context"
 	"crypto/tls"
 	"io"
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -66,10 +68,7 @@ func refuseToRead(conn net.Conn, stop <-chan struct{}) {
 	for range 8 {
 		_, _ = io.WriteString(conn, "GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n")
 	}
-	select {
-	case <-stop:
-	case <-time.After(2 * time.Second):
-	}
+	<-stop
 }
 
 // oldHello offers TLS 1.0 and nothing newer.
@@ -84,6 +83,7 @@ func attacks() []attack {
 		{"slow headers", 1000, drip("POST /score HTTP/1.1\r\nHost: x\r\nX-Slow: ", long)},
 		{"slow bodies", 1000, drip(post+"Content-Length: 1000\r\n\r\n", long)},
 		{"slow chunks", 1000, drip(post+"Transfer-Encoding: chunked\r\n\r\n", strings.Repeat("1\r\n \r\n", 1000))},
+		{"bodies not wanted, slow", 1000, drip("POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n", long)},
 		{"answers not taken", 600, refuseToRead},
 		{"silent connections", 1000, drip("", long)},
 		{"a body of a GiB", 4, pour(post+"Content-Length: 1073741824\r\n\r\n", strings.Repeat(" ", 1<<16), 1<<14)},
@@ -153,32 +153,29 @@ func TestAttacksLeaveOthersAlone(t *testing.T) {
 // conductAt begins the attack, and returns what ends it.
 func (a attack) conductAt(tb testing.TB, address string) func() {
 	tb.Helper()
-	stop, done := make(chan struct{}), make(chan struct{}, a.at)
+	ctx, cancel := context.WithCancel(tb.Context())
+	var group sync.WaitGroup
 	for range a.at {
-		go func() {
-			defer func() { done <- struct{}{} }()
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				if conn, err := net.DialTimeout("tcp", address, time.Second); err == nil {
-					_ = conn.SetDeadline(time.Now().Add(500 * time.Millisecond))
-					a.conduct(conn, stop)
+		group.Go(func() {
+			for ctx.Err() == nil {
+				if conn, err := new(net.Dialer).DialContext(ctx, "tcp", address); err == nil {
+					cut := context.AfterFunc(ctx, func() { _ = conn.Close() })
+					a.conduct(conn, ctx.Done())
+					cut()
 					_ = conn.Close()
 				}
-				time.Sleep(300 * time.Millisecond) // what is closed comes back
+				select {
+				case <-ctx.Done():
+				case <-time.After(300 * time.Millisecond): // what is closed comes back
+				}
 			}
-		}()
+		})
 	}
 	if a.at > 0 {
 		time.Sleep(300 * time.Millisecond) // all of them are there
 	}
 	return func() {
-		close(stop)
-		for range a.at {
-			<-done
-		}
+		cancel()
+		group.Wait()
 	}
 }

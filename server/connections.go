@@ -216,9 +216,11 @@ func (c *connections) follow(next http.Handler) http.Handler {
 		conn, _ := r.Context().Value(connectionKey{}).(net.Conn)
 		e := &exchange{ResponseWriter: w, body: r.Body, connections: c, conn: conn}
 		if r.ContentLength != 0 {
+			r = r.WithContext(r.Context()) // the server knows its own body by its type, and does without it where it may
 			r.Body = e
 		}
 		next.ServeHTTP(e, r)
+		c.waits(conn) // for the rest of a body that was not read, and of the answer to be taken
 	})
 }
 
