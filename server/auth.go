@@ -21,8 +21,8 @@ func callerClasses() []string {
 	return []string{callerNobody, callerBroken, callerUnknown, callerExpired, callerForeign}
 }
 
-// guard asks who calls a door.
-type guard struct {
+// doorkeeper asks who calls a door.
+type doorkeeper struct {
 	auth   string
 	tokens tokens       // for AuthBearer
 	names  *clientNames // for AuthMTLS
@@ -40,16 +40,16 @@ func probes(pattern string) bool {
 	}
 }
 
-// protect puts the guard before every route but the probes. A route that is added later is protected too.
-func (g *guard) protect(routes []route) []route {
-	if g.auth == AuthNone {
+// protect puts the doorkeeper before every route but the probes. A route that is added later is protected too.
+func (k *doorkeeper) protect(routes []route) []route {
+	if k.auth == AuthNone {
 		return routes
 	}
 	protected := make([]route, len(routes))
 	for i, r := range routes {
 		if next := r.handle; !probes(r.pattern) {
 			r.handle = func(w http.ResponseWriter, req *http.Request) error {
-				name, err := g.identify(w, req)
+				name, err := k.identify(w, req)
 				if err != nil {
 					return err
 				}
@@ -62,16 +62,16 @@ func (g *guard) protect(routes []route) []route {
 }
 
 // identify returns who calls, or the refusal of a caller that may not.
-func (g *guard) identify(w http.ResponseWriter, r *http.Request) (string, error) {
-	if g.auth == AuthMTLS {
-		return g.byCertificate(w, r)
+func (k *doorkeeper) identify(w http.ResponseWriter, r *http.Request) (string, error) {
+	if k.auth == AuthMTLS {
+		return k.byCertificate(w, r)
 	}
-	return g.byToken(w, r)
+	return k.byToken(w, r)
 }
 
-func (g *guard) byToken(w http.ResponseWriter, r *http.Request) (string, error) {
+func (k *doorkeeper) byToken(w http.ResponseWriter, r *http.Request) (string, error) {
 	refuse := func(class, challenge, detail string) (string, error) {
-		g.note(r, class, "")
+		k.note(r, class, "")
 		w.Header().Set("WWW-Authenticate", `Bearer realm="riskscorer"`+challenge)
 		return "", &refusal{unauthorized, detail}
 	}
@@ -83,16 +83,16 @@ func (g *guard) byToken(w http.ResponseWriter, r *http.Request) (string, error) 
 	if len(shown) > 1 || !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > maxTokenBytes {
 		return refuse(callerBroken, `, error="invalid_request"`, "Authorization must be there once, and be Bearer and a token")
 	}
-	name, known := g.tokens.nameOf(token)
+	name, known := k.tokens.nameOf(token)
 	if !known {
 		return refuse(callerUnknown, `, error="invalid_token"`, "the token is not known here")
 	}
 	return name, nil
 }
 
-func (g *guard) byCertificate(w http.ResponseWriter, r *http.Request) (string, error) {
+func (k *doorkeeper) byCertificate(w http.ResponseWriter, r *http.Request) (string, error) {
 	refuse := func(class, detail string) (string, error) {
-		g.note(r, class, "")
+		k.note(r, class, "")
 		// The name of the scheme is nobody's yet, but a 401 has to have one (RFC 9110, section 11.6.1).
 		w.Header().Set("WWW-Authenticate", `ClientCertificate realm="riskscorer"`)
 		w.Header().Set("Connection", "close") // another certificate is another connection
@@ -105,9 +105,9 @@ func (g *guard) byCertificate(w http.ResponseWriter, r *http.Request) (string, e
 	if time.Now().After(leaf.NotAfter) {
 		return refuse(callerExpired, "the client certificate has ended")
 	}
-	name, known := g.names.match(leaf)
+	name, known := k.names.match(leaf)
 	if !known {
-		g.note(r, callerForeign, leaf.Subject.String())
+		k.note(r, callerForeign, leaf.Subject.String())
 		return "", &refusal{forbidden, "no name in the client certificate is on the list of this door"}
 	}
 	return name, nil

@@ -2,11 +2,10 @@ package server
 
 import "context"
 
-// identityKey is the context's key of who calls.
+// identityKey is the context key of an authenticated caller's name.
 type identityKey struct{}
 
-// identityOf returns who calls: the name of a token, or the name in a client's certificate that the door knows it by.
-// It is "" where the door asks nobody.
+// identityOf names the authenticated caller of a request, "" for an anonymous one.
 func identityOf(ctx context.Context) string {
 	name, _ := ctx.Value(identityKey{}).(string)
 	return name

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestIdentityOf: a handler learns the name under which the guard knows its caller, and nobody's is empty.
+// TestIdentityOf: a handler learns the name under which the doorkeeper knows its caller, and nobody's is empty.
 func TestIdentityOf(t *testing.T) {
 	const digest = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08" // of "test"
 	var got []string
@@ -14,14 +14,14 @@ func TestIdentityOf(t *testing.T) {
 		got = append(got, identityOf(r.Context()))
 		return nil
 	}}}
-	asked := &guard{auth: AuthBearer, note: func(*http.Request, string, string) {}}
+	asked := &doorkeeper{auth: AuthBearer, note: func(*http.Request, string, string) {}}
 	if err := asked.tokens.use([][]byte{[]byte("checkout:" + digest)}); err != nil {
 		t.Fatal(err)
 	}
-	open := &guard{auth: AuthNone}
+	open := &doorkeeper{auth: AuthNone}
 	r := httptest.NewRequest(http.MethodGet, "/x", http.NoBody)
 	r.Header.Set("Authorization", "Bearer test")
-	for _, g := range []*guard{asked, open} {
+	for _, g := range []*doorkeeper{asked, open} {
 		if err := g.protect(routes)[0].handle(httptest.NewRecorder(), r); err != nil {
 			t.Fatal(err)
 		}

@@ -104,7 +104,7 @@ type door struct {
 	listener net.Listener // nil before Listen
 	http     *http.Server
 
-	guard       guard
+	keeper      doorkeeper
 	files       []*files
 	tls         *tls.Config // nil for clear text
 	connections *connections
@@ -150,12 +150,12 @@ func New(c Config, p Parts) (*Server, error) {
 }
 
 func (s *Server) newDoor(name, addr string, a *Access, routes []route, origins ...string) *door {
-	d := &door{name: name, guard: guard{auth: a.auth(), note: s.noteCaller(name)}}
-	d.guard.names, _ = newClientNames(a.ClientNames) // Validate has read them
+	d := &door{name: name, keeper: doorkeeper{auth: a.auth(), note: s.noteCaller(name)}}
+	d.keeper.names, _ = newClientNames(a.ClientNames) // Validate has read them
 	d.connections = newConnections(a.connections(), s.access.follow(name, a))
 	d.http = &http.Server{
 		Addr:                         addr,
-		Handler:                      d.connections.follow(hardened(a.encrypted(), s.observe(cors(origins, s.router(d.guard.protect(routes)))))),
+		Handler:                      d.connections.follow(hardened(a.encrypted(), s.observe(cors(origins, s.router(d.keeper.protect(routes)))))),
 		ConnState:                    d.connections.state,
 		ConnContext:                  remember,
 		DisableGeneralOptionsHandler: true, // OPTIONS * is no route either

@@ -106,7 +106,7 @@ func (s *Server) secure(d *door, prefix string, a *Access) error {
 		}
 	}
 	if a.auth() == AuthBearer {
-		if err := d.open(&files{door: d.name, what: filesTokens, paths: []string{a.TokensFile}, use: d.guard.tokens.use}); err != nil {
+		if err := d.open(&files{door: d.name, what: filesTokens, paths: []string{a.TokensFile}, use: d.keeper.tokens.use}); err != nil {
 			return fmt.Errorf("%sTOKENS_FILE: %w", prefix, err)
 		}
 		if !a.encrypted() && !onLoopback(d.http.Addr) {

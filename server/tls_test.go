@@ -19,8 +19,8 @@ import (
 	"github.com/trendbuy/riskscorer/server"
 )
 
-// load sends orders until it is stopped, and keeps what failed.
-type load struct {
+// traffic sends orders until it is stopped, and keeps what failed.
+type traffic struct {
 	sent  atomic.Int64
 	stop  chan struct{}
 	group sync.WaitGroup
@@ -30,8 +30,8 @@ type load struct {
 }
 
 // drive has each client send orders, one after the other.
-func drive(url string, header http.Header, clients ...*http.Client) *load {
-	l := &load{stop: make(chan struct{})}
+func drive(url string, header http.Header, clients ...*http.Client) *traffic {
+	l := &traffic{stop: make(chan struct{})}
 	for _, c := range clients {
 		l.group.Go(func() {
 			for {
@@ -54,8 +54,8 @@ func drive(url string, header http.Header, clients ...*http.Client) *load {
 	return l
 }
 
-// end stops the load, and fails the test for every order that was not scored.
-func (l *load) end(tb testing.TB, what string) {
+// end stops the traffic, and fails the test for every order that was not scored.
+func (l *traffic) end(tb testing.TB, what string) {
 	tb.Helper()
 	close(l.stop)
 	l.group.Wait()
