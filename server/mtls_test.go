@@ -125,7 +125,7 @@ func TestCertificateThatEndsMeanwhile(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t)
 	r := start(t, mutual(newStore(t, doorFiles(a.issue(t, nil), a)), "checkout"))
-	end := time.Now().Add(2 * time.Second).Truncate(time.Second)
+	end := time.Now().Add(4 * time.Second).Truncate(time.Second)
 	own := a.issue(t, func(c *x509.Certificate) { c.NotAfter, c.DNSNames = end, []string{"checkout"} })
 	client := a.client(t, &own, false)
 	if err := order(client, "https://"+r.Scoring, jsonHeader()); err != nil {
