@@ -23,10 +23,11 @@ func docsRoutes() ([]route, error) {
 		BasePath:         ".",
 		InternalBasePath: "/docs/",
 	})
-	page, err := render(ui)
+	rendered, err := render(ui, "/docs/")
 	if err != nil {
 		return nil, err
 	}
+	page := rendered.Bytes()
 	policy, err := contentPolicy(page)
 	if err != nil {
 		return nil, err
@@ -46,9 +47,33 @@ func docsRoutes() ([]route, error) {
 	for _, asset := range []string{
 		"swagger-ui.css", "swagger-ui-bundle.js", "swagger-ui-standalone-preset.js", "favicon-16x16.png", "favicon-32x32.png",
 	} {
-		routes = append(routes, route{"/docs/" + asset, reading(), plain(ui.ServeHTTP)})
+		route, err := assetRoute(ui, "/docs/"+asset)
+		if err != nil {
+			return nil, err
+		}
+		routes = append(routes, route)
 	}
 	return routes, nil
+}
+
+// assetRoute serves an asset as it was embedded, compressed, to who takes that. To unpack it for each of the others
+// would cost milliseconds of a core for each request: for them it is unpacked once, here.
+func assetRoute(ui http.Handler, pattern string) (route, error) {
+	unpacked, err := render(ui, pattern)
+	if err != nil {
+		return route{}, err
+	}
+	return route{pattern, reading(), func(w http.ResponseWriter, r *http.Request) error {
+		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+			ui.ServeHTTP(w, r)
+			return nil
+		}
+		h := w.Header()
+		h.Set("Content-Type", unpacked.header.Get("Content-Type"))
+		h.Set("Vary", "Accept-Encoding")
+		_, _ = w.Write(unpacked.Bytes()) // the client has gone: nothing is left to tell it
+		return nil
+	}}, nil
 }
 
 func redirect(to string) handler {
@@ -63,7 +88,7 @@ func redirect(to string) handler {
 // sets style attributes, so inline styles stay allowed.
 func contentPolicy(page []byte) (string, error) {
 	var policy strings.Builder
-	policy.WriteString("default-src 'none'; connect-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; " +
+	policy.WriteString("default-src 'none'; object-src 'none'; connect-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; " +
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; script-src 'self'")
 	rest, found := page, 0
 	for {
@@ -85,18 +110,18 @@ func contentPolicy(page []byte) (string, error) {
 	return policy.String(), nil
 }
 
-// render runs the handler once and returns its page, which is the same for every request.
-func render(h http.Handler) ([]byte, error) {
-	request, err := http.NewRequest(http.MethodGet, "/docs/", http.NoBody) //nolint:noctx // answered in place
+// render runs the handler once and returns its answer, which is the same for every request.
+func render(h http.Handler, path string) (*page, error) {
+	request, err := http.NewRequest(http.MethodGet, path, http.NoBody) //nolint:noctx // answered in place
 	if err != nil {
 		return nil, err
 	}
-	var p page
-	h.ServeHTTP(&p, request)
+	p := new(page)
+	h.ServeHTTP(p, request)
 	if p.code >= http.StatusBadRequest {
 		return nil, errors.New("docs page: " + p.String())
 	}
-	return p.Bytes(), nil
+	return p, nil
 }
 
 // page is a response in memory.

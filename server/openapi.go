@@ -16,6 +16,12 @@ import (
 	"github.com/trendbuy/riskscorer/scoring"
 )
 
+// The security schemes' names in the document.
+const (
+	bearerScheme = "bearer"
+	mutualScheme = "mutualTLS"
+)
+
 // apiVersion is the contract's, not the build's: it changes when the document does.
 const apiVersion = "1.0.0"
 
@@ -70,7 +76,12 @@ func openAPIDocument(m *model, extra schemas.Extra) ([]byte, error) {
 		Servers:    []*huma.Server{{URL: "/"}},
 		Tags:       []*huma.Tag{{Name: "scoring", Description: "Decisions"}, {Name: "health", Description: "Probes"}, inferenceTag()},
 		Components: &huma.Components{Schemas: components},
-		Security:   []map[string][]string{}, // none
+		// Which of them a door asks for is its operator's choice.
+		Security: []map[string][]string{{}, {bearerScheme: {}}, {mutualScheme: {}}},
+	}
+	d.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		bearerScheme: {Type: "http", Scheme: "bearer", Description: "Where HTTP_AUTH is bearer: a token that the operator has handed out."},
+		mutualScheme: {Type: "mutualTLS", Description: "Where HTTP_AUTH is mtls: a client certificate whose name the operator has listed."},
 	}
 	d.Paths = map[string]*huma.PathItem{
 		"/score":               {Post: scoreOperation(examples)},
@@ -141,6 +152,15 @@ func healthOperation(id, summary string) *huma.Operation {
 		}}
 	}
 	responses := map[string]*huma.Response{"200": answer("Yes.", health{Status: "ok", Reasons: []string{}})}
+	if id == "streamReady" { // no probe, so it may ask who calls
+		for _, k := range []kind{unauthorized, forbidden} {
+			code, title := k.status()
+			responses[strconv.Itoa(code)] = &huma.Response{Description: title + ".", Content: map[string]*huma.MediaType{
+				"application/problem+json": {Schema: reference("Problem"), Example: new(examples).problem(k, "/health/ready/stream")},
+			}}
+		}
+		responses["401"].Headers = challengeHeader()
+	}
 	if id != "live" {
 		no := answer("No, with the reasons.", health{Status: "unavailable", Reasons: []string{"no model is loaded"}})
 		no.Headers = retryHeader()
@@ -160,7 +180,7 @@ func jsonBody(schema, description string, example any) *huma.RequestBody {
 func withProblems(x *examples, path string, ok *huma.Response) map[string]*huma.Response {
 	responses := map[string]*huma.Response{"200": ok}
 	for _, k := range []kind{
-		syntax, invalidOrder, methodNotAllowed, slowRequest, tooLarge, mediaType, contentEncoding, internal, notReady, deadline,
+		syntax, unauthorized, forbidden, invalidOrder, methodNotAllowed, slowRequest, tooLarge, mediaType, contentEncoding, internal, notReady, deadline,
 	} {
 		status, title := k.status()
 		code := strconv.Itoa(status)
@@ -174,6 +194,8 @@ func withProblems(x *examples, path string, ok *huma.Response) map[string]*huma.
 		switch k {
 		case notReady:
 			responses[code].Headers = retryHeader()
+		case unauthorized:
+			responses[code].Headers = challengeHeader()
 		case methodNotAllowed:
 			responses[code].Headers = map[string]*huma.Param{
 				"Allow": {Description: "The methods that the path answers.", Schema: &huma.Schema{Type: huma.TypeString}},
@@ -182,6 +204,12 @@ func withProblems(x *examples, path string, ok *huma.Response) map[string]*huma.
 		}
 	}
 	return responses
+}
+
+func challengeHeader() map[string]*huma.Param {
+	return map[string]*huma.Param{
+		"WWW-Authenticate": {Description: "What the door asks for.", Schema: &huma.Schema{Type: huma.TypeString}},
+	}
 }
 
 func retryHeader() map[string]*huma.Param {

@@ -89,6 +89,10 @@ func (x *examples) problem(k kind, instance string) *problem {
 		}
 		p.Errors = []fault{{Pointer: "", Detail: "must have at least one order event"}}
 		p.Detail = p.Errors[0].Detail
+	case unauthorized:
+		p.Detail = "send Authorization: Bearer and a token"
+	case forbidden:
+		p.Detail = "no name in the client certificate is on the list of this door"
 	case methodNotAllowed:
 		p.Detail = "this path answers POST"
 	case slowRequest:

@@ -22,6 +22,8 @@ type kind string
 const (
 	syntax           kind = "syntax"
 	invalidOrder     kind = "invalid-order"
+	unauthorized     kind = "unauthorized"
+	forbidden        kind = "forbidden"
 	notFound         kind = "not-found"
 	methodNotAllowed kind = "method-not-allowed"
 	slowRequest      kind = "slow-request"
@@ -45,6 +47,10 @@ func (k kind) status() (code int, title string) {
 		return http.StatusBadRequest, "The body is not valid JSON"
 	case invalidOrder:
 		return http.StatusUnprocessableEntity, "The order is against the contract"
+	case unauthorized:
+		return http.StatusUnauthorized, "The caller is not known"
+	case forbidden:
+		return http.StatusForbidden, "The caller may not come in here"
 	case notFound:
 		return http.StatusNotFound, "There is nothing at this path"
 	case methodNotAllowed:

@@ -3,6 +3,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -40,6 +41,13 @@ type Config struct {
 	MetricsAddr string `env:"METRICS_ADDR, default=:9090" help:"address of metrics and health"`
 	// ScoreDeadline bounds a scoring request, from its header to its answer.
 	ScoreDeadline time.Duration `env:"SCORE_DEADLINE, default=2s" help:"bounds a scoring request, from its header to its answer"`
+	// CORSOrigins are the origins whose pages may call the scoring door from a browser; none by default.
+	CORSOrigins []string `env:"HTTP_CORS_ORIGINS" help:"origins whose pages may call the scoring door, comma-separated, such as https://console.example; by default none"`
+
+	// HTTP, Admin and Metrics are how the doors are secured.
+	HTTP    Access `env:", prefix=HTTP_"`
+	Admin   Access `env:", prefix=ADMIN_"`
+	Metrics Access `env:", prefix=METRICS_"`
 }
 
 // Models is the model that serves. Its methods are safe for concurrent use.
@@ -81,6 +89,7 @@ type Server struct {
 	config   Config
 	parts    Parts
 	metrics  *metrics
+	access   *accessMetrics
 	failures sampler
 	serving  atomic.Pointer[model]
 	doors    []*door
@@ -94,9 +103,14 @@ type door struct {
 	name     string
 	listener net.Listener // nil before Listen
 	http     *http.Server
+
+	keeper      doorkeeper
+	files       []*files
+	tls         *tls.Config // nil for clear text
+	connections *connections
 }
 
-// New returns a server whose doors are still shut.
+// New returns a server whose doors are still shut. It reads the doors' certificates and tokens.
 func New(c Config, p Parts) (*Server, error) {
 	if c.ScoreDeadline <= 0 {
 		return nil, fmt.Errorf("SCORE_DEADLINE is %v, must be above 0", c.ScoreDeadline)
@@ -109,23 +123,41 @@ func New(c Config, p Parts) (*Server, error) {
 		return nil, fmt.Errorf("server metrics: %w", err)
 	}
 	s := &Server{config: c, parts: p, metrics: m}
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	if s.access, err = newAccessMetrics(p.Registerer); err != nil {
+		return nil, err
+	}
 	if p.Scoring {
 		routes, err := s.scoringRoutes()
 		if err != nil {
 			return nil, fmt.Errorf("scoring door: %w", err)
 		}
-		s.scoring = s.newDoor("scoring", c.HTTPAddr, routes)
+		s.scoring = s.newDoor("scoring", c.HTTPAddr, &c.HTTP, routes, c.CORSOrigins...)
 	}
-	s.admin = s.newDoor("admin", c.AdminAddr, s.adminRoutes())
+	s.admin = s.newDoor("admin", c.AdminAddr, &c.Admin, s.adminRoutes())
 	s.admin.http.WriteTimeout = adminWriteTimeout
-	s.observer = s.newDoor("metrics", c.MetricsAddr, s.metricsRoutes())
+	s.observer = s.newDoor("metrics", c.MetricsAddr, &c.Metrics, s.metricsRoutes())
+	for _, secure := range []error{
+		s.secure(s.scoring, "HTTP_", &c.HTTP), s.secure(s.admin, "ADMIN_", &c.Admin), s.secure(s.observer, "METRICS_", &c.Metrics),
+	} {
+		if secure != nil {
+			return nil, secure
+		}
+	}
 	return s, nil
 }
 
-func (s *Server) newDoor(name, addr string, routes []route) *door {
-	d := &door{name: name, http: &http.Server{
+func (s *Server) newDoor(name, addr string, a *Access, routes []route, origins ...string) *door {
+	d := &door{name: name, keeper: doorkeeper{auth: a.auth(), note: s.noteCaller(name)}}
+	d.keeper.names, _ = newClientNames(a.ClientNames) // Validate has read them
+	d.connections = newConnections(a.connections(), s.access.follow(name, a))
+	d.http = &http.Server{
 		Addr:                         addr,
-		Handler:                      s.observe(s.router(routes)),
+		Handler:                      d.connections.follow(hardened(a.encrypted(), s.observe(cors(origins, s.router(d.keeper.protect(routes)))))),
+		ConnState:                    d.connections.state,
+		ConnContext:                  remember,
 		DisableGeneralOptionsHandler: true, // OPTIONS * is no route either
 		ReadHeaderTimeout:            readHeaderTimeout,
 		ReadTimeout:                  readTimeout,
@@ -133,7 +165,7 @@ func (s *Server) newDoor(name, addr string, routes []route) *door {
 		IdleTimeout:                  idleTimeout,
 		MaxHeaderBytes:               maxHeaderBytes,
 		ErrorLog:                     slog.NewLogLogger(s.parts.Logger.Handler(), slog.LevelDebug),
-	}}
+	}
 	s.doors = append(s.doors, d)
 	return d
 }
@@ -146,7 +178,10 @@ func (s *Server) Listen(ctx context.Context) error {
 		if err != nil {
 			return errors.Join(fmt.Errorf("listen for %s: %w", d.name, err), s.shut())
 		}
-		d.listener = l
+		d.listener = &boundedListener{l, d.connections}
+		if d.tls != nil {
+			d.listener = tls.NewListener(d.listener, d.tls)
+		}
 	}
 	return nil
 }
@@ -195,6 +230,7 @@ func (s *Server) Run(ctx context.Context) error {
 			return nil
 		})
 	}
+	doors.Go(func() error { s.watch(running); return nil })
 	doors.Go(func() error {
 		<-running.Done()
 		return s.drain(context.WithoutCancel(ctx))

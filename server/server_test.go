@@ -110,7 +110,7 @@ func start(tb testing.TB, options ...func(*server.Config, *server.Parts)) *runni
 			tb.Error("server ended with:", err)
 		}
 	})
-	if parts.Scoring && parts.Models.Scorer() != nil {
+	if open := config.HTTP.CertFile == "" && config.HTTP.TokensFile == ""; open && parts.Scoring && parts.Models.Scorer() != nil {
 		r.document = r.readDocument(tb)
 	}
 	return r

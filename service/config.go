@@ -91,6 +91,7 @@ func (c *Config) validate() error {
 	if c.ModelMemory < 1<<20 {
 		errs = append(errs, fmt.Errorf("MODEL_MEMORY_LIMIT is %d, want bytes, at least 1048576", c.ModelMemory))
 	}
+	errs = append(errs, c.Server.Validate())
 	if c.ResultsFormat == FormatAvro && c.Role != RoleServe && !c.Registry.Configured() {
 		errs = append(errs, errors.New("RESULTS_FORMAT is avro, which needs SCHEMA_REGISTRY_URL or SCHEMA_PINS"))
 	}

@@ -20,23 +20,25 @@ type Setting struct {
 // Settings returns every setting in the order of the documentation, with its effective value. A secret prints as
 // its type does: hidden.
 func (c *Config) Settings() []Setting {
-	return settings(nil, reflect.ValueOf(c).Elem())
+	return settings(nil, "", reflect.ValueOf(c).Elem())
 }
 
-func settings(dst []Setting, v reflect.Value) []Setting {
+// settings appends the fields' settings; a struct's tag may give the names of its fields a prefix.
+func settings(dst []Setting, prefix string, v reflect.Value) []Setting {
 	for i := range v.NumField() {
 		field := v.Type().Field(i)
-		tag, tagged := field.Tag.Lookup("env")
-		if !tagged {
+		tag := field.Tag.Get("env")
+		name, options, _ := strings.Cut(tag, ",")
+		if name == "" {
 			if field.Type.Kind() == reflect.Struct && field.IsExported() {
-				dst = settings(dst, v.Field(i))
+				_, own, _ := strings.Cut(options, "prefix=")
+				dst = settings(dst, prefix+own, v.Field(i))
 			}
 			continue
 		}
-		name, options, _ := strings.Cut(tag, ",")
 		_, fallback, _ := strings.Cut(options, "default=")
 		dst = append(dst, Setting{
-			Name:    strings.TrimSpace(name),
+			Name:    prefix + strings.TrimSpace(name),
 			Default: fallback,
 			Value:   text(v.Field(i)),
 			Help:    field.Tag.Get("help"),

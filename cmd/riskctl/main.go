@@ -78,6 +78,7 @@ func newRoot() *cobra.Command {
 		newOffsetsCommand(),
 		newReplayCommand(),
 		newGenerateCommand(),
+		newTokenCommand(),
 	)
 	return root
 }

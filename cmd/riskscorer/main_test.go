@@ -3,9 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -72,6 +75,8 @@ func TestAStartThatCannotBeSaysWhyByItsExitCode(t *testing.T) {
 		"a drain above the session":      {map[string]string{"ROLE": "both", "DRAIN_TIMEOUT": "11s"}, nil, 2, "DRAIN_TIMEOUT"},
 		"a broker without a port":        {map[string]string{"ROLE": "both", "KAFKA_BROKERS": "kafka"}, nil, 2, "KAFKA_BROKERS"},
 		"a password without a mechanism": {map[string]string{"ROLE": "both", "KAFKA_SASL_PASSWORD": "x"}, nil, 2, "KAFKA_SASL_MECHANISM"},
+		"administration for everybody":   {map[string]string{"ADMIN_ADDR": "0.0.0.0:0"}, nil, 2, "ADMIN_AUTH"},
+		"a certificate that is not here": {map[string]string{"HTTP_TLS_CERT_FILE": "/nowhere", "HTTP_TLS_KEY_FILE": "/nowhere"}, nil, 2, "HTTP_TLS_CERT_FILE"},
 		"an unknown command":             {nil, []string{"score"}, 2, `unknown command "score"`},
 		"an unknown flag":                {nil, []string{"--port", "1"}, 2, "--port"},
 	} {
@@ -137,29 +142,57 @@ func (l *lines) await(t *testing.T, what string) string {
 }
 
 func TestHealthcheckAsksTheRunningService(t *testing.T) {
-	free, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	certificate, key := keyPair(t)
+	for name, settings := range map[string]map[string]string{
+		"clear text": {},
+		"TLS":        {"METRICS_TLS_CERT_FILE": certificate, "METRICS_TLS_KEY_FILE": key},
+	} {
+		t.Run(name, func(t *testing.T) {
+			free, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			settings["METRICS_ADDR"] = free.Addr().String()
+			if err := free.Close(); err != nil {
+				t.Fatal(err)
+			}
+			setenv(t, settings)
+			if code, _, stderr := riskscorer(t.Context(), "healthcheck"); code != 1 || !strings.Contains(stderr, "not healthy") {
+				t.Errorf("without a service: exit code %d, %s", code, stderr)
+			}
+			ctx, stop := context.WithCancel(t.Context())
+			done := make(chan int, 1)
+			var log lines
+			go func() { done <- run(ctx, nil, &log, &log) }()
+			log.await(t, `"running"`)
+			if code, _, stderr := riskscorer(t.Context(), "healthcheck"); code != 0 {
+				t.Errorf("with a service: exit code %d, %s", code, stderr)
+			}
+			stop()
+			if code := <-done; code != 0 {
+				t.Errorf("the service ended with exit code %d", code)
+			}
+		})
+	}
+}
+
+// keyPair writes a certificate for nobody in particular, and its key.
+func keyPair(t *testing.T) (certificate, key string) {
+	t.Helper()
+	s := httptest.NewTLSServer(http.NotFoundHandler())
+	s.Close()
+	pair := s.TLS.Certificates[0]
+	der, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := free.Addr().String()
-	if err := free.Close(); err != nil {
-		t.Fatal(err)
+	certificate, key = filepath.Join(t.TempDir(), "tls.crt"), filepath.Join(t.TempDir(), "tls.key")
+	for path, block := range map[string]*pem.Block{
+		certificate: {Type: "CERTIFICATE", Bytes: pair.Certificate[0]}, key: {Type: "PRIVATE KEY", Bytes: der},
+	} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
-	setenv(t, map[string]string{"METRICS_ADDR": address})
-	if code, _, stderr := riskscorer(t.Context(), "healthcheck"); code != 1 || !strings.Contains(stderr, "not healthy") {
-		t.Errorf("without a service: exit code %d, %s", code, stderr)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan int, 1)
-	var log lines
-	go func() { done <- run(ctx, nil, &log, &log) }()
-	log.await(t, `"running"`)
-	if code, _, stderr := riskscorer(t.Context(), "healthcheck"); code != 0 {
-		t.Errorf("with a service: exit code %d, %s", code, stderr)
-	}
-	stop()
-	if code := <-done; code != 0 {
-		t.Errorf("the service ended with exit code %d", code)
-	}
-	http.DefaultClient.CloseIdleConnections()
+	return certificate, key
 }

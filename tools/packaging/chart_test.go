@@ -186,6 +186,50 @@ func TestChartKafkaSecrets(t *testing.T) {
 	}
 }
 
+// The door's files are mounted as whole directories, which follow a Secret that changes, and probes speak what it speaks.
+func TestChartSecuresTheDoor(t *testing.T) {
+	for values, want := range map[string]map[string]string{
+		"": {"HTTP_AUTH": "none"},
+		"http: {tls: {secret: door}}": {
+			"HTTP_AUTH": "none", "HTTP_TLS_CERT_FILE": "door/tls.crt", "HTTP_TLS_KEY_FILE": "door/tls.key",
+		},
+		"http: {auth: bearer, tokensSecret: callers}": {"HTTP_AUTH": "bearer", "HTTP_TOKENS_FILE": "callers/tokens"},
+		"http: {tls: {secret: door}, auth: mtls, clientNames: [a, b]}": {
+			"HTTP_AUTH": "mtls", "HTTP_TLS_CERT_FILE": "door/tls.crt", "HTTP_TLS_KEY_FILE": "door/tls.key",
+			"HTTP_TLS_CLIENT_CA_FILE": "door/ca.crt", "HTTP_CLIENT_NAMES": "a,b",
+		},
+		"{role: stream, http: {tls: {secret: door}, auth: bearer}}": {},
+	} {
+		o := mustRender(t, values)
+		pod := o.deployment.Spec.Template.Spec
+		got := map[string]string{}
+		for name, v := range env(t, o) {
+			if !strings.HasPrefix(name, "HTTP_") || name == "HTTP_ADDR" {
+				continue
+			}
+			got[name] = v.Value
+			for i, m := range pod.Containers[0].VolumeMounts {
+				if file, on := strings.CutPrefix(v.Value, m.MountPath+"/"); on && m.ReadOnly && m.SubPath == "" && pod.Volumes[i].Name == m.Name {
+					got[name] = pod.Volumes[i].Secret.SecretName + "/" + file
+				}
+			}
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("%q: %v, want %v", values, got, want)
+		}
+		scheme := corev1.URISchemeHTTP
+		if want["HTTP_TLS_CERT_FILE"] != "" {
+			scheme = corev1.URISchemeHTTPS
+		}
+		c := pod.Containers[0]
+		for _, probe := range []*corev1.Probe{c.StartupProbe, c.LivenessProbe, c.ReadinessProbe} {
+			if probe.HTTPGet.Scheme != scheme {
+				t.Errorf("%q: probed by %s, want %s", values, probe.HTTPGet.Scheme, scheme)
+			}
+		}
+	}
+}
+
 func TestChartModelVolume(t *testing.T) {
 	o := mustRender(t, "model: {path: /models/v2, volume: {persistentVolumeClaim: {claimName: models, readOnly: true}}}")
 	pod := o.deployment.Spec.Template.Spec
@@ -235,6 +279,10 @@ func TestChartRefuses(t *testing.T) {
 		"no brokers":          {"kafka: {brokers: []}", "kafka.brokers is empty"},
 		"short digest":        {"image: {digest: sha256:00}", "digest"},
 		"sasl without secret": {"kafka: {sasl: {mechanism: PLAIN}}", "kafka.sasl.secret is empty"},
+		"unknown way to ask":  {"http: {auth: basic}", "auth"},
+		"bearer, no tokens":   {"http: {auth: bearer}", "http.tokensSecret is empty"},
+		"mtls, no TLS":        {"http: {auth: mtls, clientNames: [a]}", "needs http.tls.secret"},
+		"mtls for nobody":     {"http: {auth: mtls, tls: {secret: door}}", "needs http.tls.secret and http.clientNames"},
 		"drain over session":  {"drainTimeoutSeconds: 10", "must be under kafka.sessionTimeoutSeconds"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -34,8 +34,10 @@ func TestEnvironmentIsUnderstood(t *testing.T) {
 		"chart, secure Kafka": `kafka:
   tls: {enabled: true, secret: kafka-ca, clientCertificate: true}
   sasl: {mechanism: SCRAM-SHA-512, secret: kafka-user}`,
-		"chart, stream": "role: stream",
-		"chart, serve":  "{role: serve, env: {LOG_LEVEL: debug}}",
+		"chart, stream":              "role: stream",
+		"chart, tokens":              "http: {tls: {secret: door}, auth: bearer, tokensSecret: callers}",
+		"chart, client certificates": `http: {tls: {secret: door}, auth: mtls, clientNames: ["spiffe://cluster.local/ns/checkout/*", orders.shop]}`,
+		"chart, serve":               "{role: serve, env: {LOG_LEVEL: debug}}",
 	} {
 		environments[name] = map[string]string{}
 		for _, v := range env(t, mustRender(t, values)) {

@@ -52,6 +52,20 @@ The environment as one map from name to value, so that no name can come twice: s
 {{- if .Values.model.version -}}
 {{- $_ := set $env "MODEL_VERSION" .Values.model.version -}}
 {{- end -}}
+{{- if ne .Values.role "stream" -}}
+{{- if .Values.http.tls.secret -}}
+{{- $_ := set $env "HTTP_TLS_CERT_FILE" "/etc/riskscorer/http-tls/tls.crt" -}}
+{{- $_ := set $env "HTTP_TLS_KEY_FILE" "/etc/riskscorer/http-tls/tls.key" -}}
+{{- end -}}
+{{- $_ := set $env "HTTP_AUTH" .Values.http.auth -}}
+{{- if eq .Values.http.auth "bearer" -}}
+{{- $_ := set $env "HTTP_TOKENS_FILE" "/etc/riskscorer/http-tokens/tokens" -}}
+{{- end -}}
+{{- if eq .Values.http.auth "mtls" -}}
+{{- $_ := set $env "HTTP_TLS_CLIENT_CA_FILE" "/etc/riskscorer/http-tls/ca.crt" -}}
+{{- $_ := set $env "HTTP_CLIENT_NAMES" (join "," .Values.http.clientNames) -}}
+{{- end -}}
+{{- end -}}
 {{- if ne .Values.role "serve" -}}
 {{- $_ := set $env "KAFKA_BROKERS" (join "," .Values.kafka.brokers) -}}
 {{- $_ := set $env "KAFKA_GROUP" .Values.kafka.group -}}
