@@ -98,6 +98,8 @@ func (x *examples) problem(k kind, instance string) *problem {
 		p.Detail = "the decision was not ready within 2s"
 	case internal:
 		p.Detail = "the failure was logged"
+	case reloadRefused: // of the admin door
+		p.Detail = "the bundle's check that failed, with what differed"
 	case notFound:
 		p.Detail = "nothing is at this path; /openapi.json lists what is"
 	}

@@ -30,6 +30,7 @@ const (
 	internal         kind = "internal"
 	notReady         kind = "not-ready"
 	deadline         kind = "deadline"
+	reloadRefused    kind = "reload-refused"
 )
 
 const problemTypes = "https://github.com/trendbuy/riskscorer/blob/main/docs/problems.md#"
@@ -60,6 +61,8 @@ func (k kind) status() (code int, title string) {
 		return http.StatusServiceUnavailable, "No model is loaded"
 	case deadline:
 		return http.StatusGatewayTimeout, "The deadline has passed"
+	case reloadRefused:
+		return http.StatusConflict, "The model was not replaced"
 	case internal:
 	}
 	return http.StatusInternalServerError, "The server failed"

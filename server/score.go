@@ -28,6 +28,9 @@ func (s *Server) model() (*model, error) {
 	}
 	m := newModel(scorer, s.parts.Extra)
 	s.serving.Store(m)
+	if s.parts.Models.Scorer() != scorer { // replaced meanwhile: a request that is late must not keep the old one in memory
+		s.serving.CompareAndSwap(m, nil)
+	}
 	return m, nil
 }
 

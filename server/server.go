@@ -70,7 +70,9 @@ type Parts struct {
 	Version string
 	// Parity returns how closely the current model met its golden rows, as what is shown on the admin door in JSON. It
 	// is safe for concurrent use; nil shows nothing.
-	Parity     func() any
+	Parity func() any
+	// Reloader replaces the model at the admin door; nil for a model that is never replaced.
+	Reloader   Reloader
 	Registerer prometheus.Registerer
 	Gatherer   prometheus.Gatherer
 	Logger     *slog.Logger
@@ -83,6 +85,7 @@ type Server struct {
 	metrics  *metrics
 	failures sampler
 	serving  atomic.Pointer[model]
+	versions [2]string // of the model before and of the one that serves, for ModelChanged
 	doors    []*door
 	scoring  *door // nil where Parts.Scoring is false
 	admin    *door

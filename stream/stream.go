@@ -30,28 +30,23 @@ type Publisher interface {
 	Publish(ctx context.Context, records []broker.Record) error
 }
 
-// ResultsFunc returns the encoder of results, which may have to ask the schema registry for its id first.
-type ResultsFunc func(context.Context) (*schemas.Results, error)
-
-// Pipeline holds what all partitions share: the model, the wire formats and the metrics. It is safe for concurrent use.
+// Pipeline holds what all partitions share: the model that serves and the metrics. It is safe for concurrent use.
 type Pipeline struct {
 	config  Config
-	scorer  *scoring.Scorer
-	decoder *schemas.Decoder
-	results ResultsFunc
+	models  Models
 	log     *slog.Logger
 	metrics *metrics
 	shares  shares
 	cores   cores
 }
 
-// New returns a pipeline.
-func New(c Config, s *scoring.Scorer, d *schemas.Decoder, r ResultsFunc, log *slog.Logger, reg prometheus.Registerer) *Pipeline {
+// New returns a pipeline. A *Model that never changes is a Models by itself.
+func New(c Config, models Models, log *slog.Logger, reg prometheus.Registerer) *Pipeline {
 	if c.RejectShare == 0 {
 		c.RejectShare = 1
 	}
 	return &Pipeline{
-		config: c, scorer: s, decoder: d, results: r, log: log, metrics: newMetrics(reg),
+		config: c, models: models, log: log, metrics: newMetrics(reg),
 		shares: shares{limit: c.RejectShare, partitions: make(map[int]*recent)},
 		cores:  cores{total: int64(runtime.GOMAXPROCS(0))},
 	}
@@ -61,6 +56,8 @@ func New(c Config, s *scoring.Scorer, d *schemas.Decoder, r ResultsFunc, log *sl
 type Worker struct {
 	pipeline  *Pipeline
 	publisher Publisher
+	model     *Model // of the batch that is worked on; nil between batches, so that a replaced one is let go
+	sent      sent
 
 	// Working memory of one batch, kept for the next.
 	decoded   []decoded
@@ -105,7 +102,9 @@ func (w *Worker) Handle(ctx context.Context, records []broker.Record) error {
 	if len(records) == 0 {
 		return nil
 	}
-	results, err := w.pipeline.results(ctx)
+	w.model = w.choose(records)
+	defer func() { w.model = nil }()
+	results, err := w.model.Results(ctx)
 	if err != nil {
 		return fmt.Errorf("find the results' schema: %w", &schemaError{err})
 	}
@@ -132,9 +131,11 @@ func (w *Worker) Handle(ctx context.Context, records []broker.Record) error {
 	if sabotage.On(sabotage.SkippedDeadLetter) {
 		w.records = slices.DeleteFunc(w.records, func(r broker.Record) bool { return r.Topic == w.pipeline.config.DeadLettersTopic })
 	}
+	w.sent = sent{w.model, records[0].Partition, records[0].Offset, records[len(records)-1].Offset}
 	if err := m.time(stagePublish, func() error { return w.publish(ctx) }); err != nil {
 		return err
 	}
+	w.sent = sent{}
 	w.pipeline.shares.keep(records[0].Partition, seen)
 	w.count(records)
 	return nil
@@ -149,7 +150,7 @@ func (w *Worker) decode(ctx context.Context, records []broker.Record) error {
 		if r.Value == nil {
 			return nil
 		}
-		order, err := w.pipeline.decoder.Decode(ctx, r.Key, r.Value)
+		order, err := w.model.Decoder.Decode(ctx, r.Key, r.Value)
 		if reject, bad := errors.AsType[*schemas.Reject](err); bad {
 			w.decoded[i].reject = reject
 			return nil
@@ -194,7 +195,7 @@ func (w *Worker) score() {
 	n := len(w.orders)
 	w.decisions = slices.Grow(w.decisions[:0], n)[:n]
 	w.pipeline.cores.spread(n, func(from, to int) {
-		w.pipeline.scorer.Decide(w.decisions[from:from:to], w.orders[from:to])
+		w.model.Scorer.Decide(w.decisions[from:from:to], w.orders[from:to])
 	})
 }
 
