@@ -18,6 +18,7 @@ func (s *Server) observe(next http.Handler) http.Handler {
 		s.metrics.inFlight.Inc()
 		defer s.metrics.inFlight.Dec()
 		rec := &recorder{ResponseWriter: w}
+		r = s.trace(rec, r)
 		rec.Header().Set("X-Content-Type-Options", "nosniff")
 		defer func() {
 			v := recover()
@@ -25,7 +26,8 @@ func (s *Server) observe(next http.Handler) http.Handler {
 				s.panicked(rec, r, v)
 				v = nil
 			}
-			s.metrics.request(routeOf(r), rec.code, time.Since(start))
+			s.metrics.request(routeOf(r), rec.code, time.Since(start), rec.traceID())
+			rec.end(r)
 			if v != nil { // half an answer is out: only cutting the connection tells the client
 				s.metrics.panics.Inc()
 				panic(http.ErrAbortHandler)
@@ -56,6 +58,7 @@ func (s *Server) panicked(w http.ResponseWriter, r *http.Request, v any) {
 type recorder struct {
 	http.ResponseWriter
 	code int // 0 before anything is written
+	noted
 }
 
 // WriteHeader keeps the first status and passes it on.

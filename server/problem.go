@@ -145,6 +145,8 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if class != "" {
 		s.metrics.reject(class)
 	}
+	note := notes(w)
+	note.class, note.problem = class, kind(strings.TrimPrefix(p.Type, problemTypes))
 	if p.Status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", retryAfter)
 	}

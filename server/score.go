@@ -50,7 +50,11 @@ func (s *Server) score(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	orders := [...]scoring.Order{order}
+	note := notes(w)
+	note.orderID, note.orders = order.ID, 1
+	end := s.traceDecision(r, m, 1)
 	decisions, err := s.decide(m, orders[:], due)
+	end()
 	if err != nil {
 		return err
 	}
@@ -84,7 +88,10 @@ func (s *Server) scoreBatch(w http.ResponseWriter, r *http.Request) error {
 			orders = append(orders, items[i].Order)
 		}
 	}
+	notes(w).orders = len(items)
+	end := s.traceDecision(r, m, len(orders))
 	decisions, err := s.decide(m, orders, due)
+	end()
 	if err != nil {
 		return err
 	}

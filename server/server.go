@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/trendbuy/riskscorer/schemas"
@@ -72,7 +73,9 @@ type Parts struct {
 	// is safe for concurrent use; nil shows nothing.
 	Parity func() any
 	// Reloader replaces the model at the admin door; nil for a model that is never replaced.
-	Reloader   Reloader
+	Reloader Reloader
+	// Tracer makes the spans of requests; nil for none.
+	Tracer     trace.Tracer
 	Registerer prometheus.Registerer
 	Gatherer   prometheus.Gatherer
 	Logger     *slog.Logger

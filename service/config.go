@@ -57,6 +57,7 @@ type Config struct {
 	Producer producer.Config
 	Stream   stream.Config
 	Registry registry.Config
+	Tracing  TracingConfig
 }
 
 // ErrConfig marks an error of the settings; its text names the variable.
@@ -93,6 +94,7 @@ func (c *Config) validate() error {
 	if c.ModelMemory < 1<<20 {
 		errs = append(errs, fmt.Errorf("MODEL_MEMORY_LIMIT is %d, want bytes, at least 1048576", c.ModelMemory))
 	}
+	errs = append(errs, c.Tracing.Validate())
 	if c.ModelPoll < 0 {
 		errs = append(errs, fmt.Errorf("MODEL_POLL: %v is negative", c.ModelPoll))
 	}

@@ -27,6 +27,7 @@ type Service struct {
 	models   *models
 	current  atomic.Pointer[model] // the one that serves, at both doors
 	reloader *reloader
+	tracing  *tracing // nil for none
 	server   *server.Server
 	client   *broker.Client     // nil in role serve
 	consumer *consumer.Consumer // nil in role serve
@@ -48,13 +49,18 @@ func New(ctx context.Context, c Config, version string, log *slog.Logger) (*Serv
 	}
 	s.current.Store(first)
 	logLoaded(log, first)
+	if s.tracing, err = newTracing(ctx, c.Tracing, version, log, s.registry); err != nil {
+		return nil, err
+	}
 	if c.Role != RoleServe {
 		if err := s.openStream(); err != nil {
+			s.tracing.close(ctx)
 			return nil, err
 		}
 	}
 	if err := s.openDoors(ctx, version); err != nil {
 		s.closeStream()
+		s.tracing.close(ctx)
 		return nil, err
 	}
 	return s, nil
@@ -65,7 +71,7 @@ func (s *Service) openDoors(ctx context.Context, version string) error {
 	s.server, err = server.New(s.config.Server, server.Parts{
 		Models: s, Readiness: s,
 		Extra: s.config.ExtraFeatures, Scoring: s.config.Role != RoleStream,
-		Drain: s.config.Consumer.DrainTimeout, Version: version, Parity: func() any { return s.current.Load().parity }, Reloader: s.reloader,
+		Drain: s.config.Consumer.DrainTimeout, Version: version, Parity: func() any { return s.current.Load().parity }, Reloader: s.reloader, Tracer: s.tracing.tracer(),
 		Registerer: s.registry, Gatherer: s.registry, Logger: s.log,
 	})
 	if err != nil {
@@ -85,6 +91,7 @@ func (s *Service) openStream() error {
 		return fmt.Errorf("kafka client: %w", err)
 	}
 	pipeline := stream.New(c.Stream, s, s.log, s.registry)
+	pipeline.Trace(s.tracing.tracer())
 	publisher := producer.New(client, c.Producer, s.log, s.registry)
 	s.consumer, err = consumer.New(client, c.Consumer, func(int) consumer.Handler {
 		return pipeline.Worker(publisher.Worker())
@@ -108,6 +115,7 @@ func (s *Service) Addrs() server.Addrs { return s.server.Addrs() }
 // Run serves until ctx ends, then drains: the listeners answer what they have begun, the stream publishes and
 // commits what it has read. It returns nil after a clean end.
 func (s *Service) Run(ctx context.Context) error {
+	defer s.tracing.close(ctx)
 	defer s.closeStream()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.server.Run(ctx) })

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/trendbuy/riskscorer/broker"
 	"github.com/trendbuy/riskscorer/sabotage"
@@ -38,6 +39,7 @@ type Pipeline struct {
 	metrics *metrics
 	shares  shares
 	cores   cores
+	tracer  trace.Tracer // nil for none
 }
 
 // New returns a pipeline. A *Model that never changes is a Models by itself.
@@ -58,6 +60,7 @@ type Worker struct {
 	publisher Publisher
 	model     *Model // of the batch that is worked on; nil between batches, so that a replaced one is let go
 	sent      sent
+	spans     map[*broker.Record]trace.Span // of the batch's events whose traces are sampled; nil without a tracer
 
 	// Working memory of one batch, kept for the next.
 	decoded   []decoded
@@ -99,9 +102,17 @@ func (e *schemaError) Unwrap() error { return e.error }
 // Tombstones are counted and skipped. An error means a broken service: nothing may be committed, and the same
 // records are to be handled again. One of them is *ShareError.
 func (w *Worker) Handle(ctx context.Context, records []broker.Record) error {
-	if len(records) == 0 {
+	switch {
+	case len(records) == 0:
 		return nil
+	case w.pipeline.tracer != nil:
+		return w.traced(ctx, records)
+	default:
+		return w.handle(ctx, records)
 	}
+}
+
+func (w *Worker) handle(ctx context.Context, records []broker.Record) error {
 	w.model = w.choose(records)
 	defer func() { w.model = nil }()
 	results, err := w.model.Results(ctx)
@@ -224,7 +235,7 @@ func (w *Worker) result(results *schemas.Results, o *output, now time.Time) (bro
 		Topic:   w.pipeline.config.ResultsTopic,
 		Key:     []byte(w.orders[o.order].ID),
 		Value:   value,
-		Headers: resultHeaders(o.source, o.stale),
+		Headers: w.resultHeaders(o.source, o.stale),
 	}, nil
 }
 
@@ -293,7 +304,7 @@ func (w *Worker) count(records []broker.Record) {
 			if o.stale {
 				m.stale.Inc()
 			}
-			m.latency.Observe(now.Sub(o.source.Time).Seconds())
+			w.observe(m.latency, now.Sub(o.source.Time).Seconds(), o.source)
 			continue
 		}
 		m.deadLetters.WithLabelValues(string(o.reject.Class)).Inc()
