@@ -28,6 +28,7 @@ func (s *Server) observe(next http.Handler) http.Handler {
 			}
 			s.metrics.request(routeOf(r), rec.code, time.Since(start), rec.traceID())
 			rec.end(r)
+			s.logAccess(rec, r, start)
 			if v != nil { // half an answer is out: only cutting the connection tells the client
 				s.metrics.panics.Inc()
 				panic(http.ErrAbortHandler)

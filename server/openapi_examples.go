@@ -94,6 +94,8 @@ func (x *examples) problem(k kind, instance string) *problem {
 		p.Detail = "send the body as it is, without Content-Encoding"
 	case notReady:
 		p.Detail = "no model is loaded yet"
+	case unlogged:
+		p.Detail = "the decision log takes no more for now"
 	case deadline:
 		p.Detail = "the decision was not ready within 2s"
 	case internal:

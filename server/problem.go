@@ -31,6 +31,7 @@ const (
 	notReady         kind = "not-ready"
 	deadline         kind = "deadline"
 	reloadRefused    kind = "reload-refused"
+	unlogged         kind = "unlogged"
 )
 
 const problemTypes = "https://github.com/trendbuy/riskscorer/blob/main/docs/problems.md#"
@@ -59,6 +60,8 @@ func (k kind) status() (code int, title string) {
 		return http.StatusUnsupportedMediaType, "The body must not be encoded"
 	case notReady:
 		return http.StatusServiceUnavailable, "No model is loaded"
+	case unlogged:
+		return http.StatusServiceUnavailable, "The decision could not be logged"
 	case deadline:
 		return http.StatusGatewayTimeout, "The deadline has passed"
 	case reloadRefused:

@@ -58,6 +58,9 @@ func (s *Server) score(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := s.logDecisions(w, r, m, orders[:], decisions); err != nil {
+		return err
+	}
 	var full []scoring.Reason
 	if explainFull(r) {
 		full = m.scorer.AllReasons(&decisions[0], &orders[0])
@@ -93,6 +96,9 @@ func (s *Server) scoreBatch(w http.ResponseWriter, r *http.Request) error {
 	decisions, err := s.decide(m, orders, due)
 	end()
 	if err != nil {
+		return err
+	}
+	if err := s.logDecisions(w, r, m, orders, decisions); err != nil {
 		return err
 	}
 	writeJSON(w, http.StatusOK, "application/json", s.appendBatch(nil, m, items, orders, decisions))

@@ -41,6 +41,11 @@ type Config struct {
 	MetricsAddr string `env:"METRICS_ADDR, default=:9090" help:"address of metrics and health"`
 	// ScoreDeadline bounds a scoring request, from its header to its answer.
 	ScoreDeadline time.Duration `env:"SCORE_DEADLINE, default=2s" help:"bounds a scoring request, from its header to its answer"`
+	// AccessLog and AccessLogErrors bound the lines of the access log.
+	AccessLog       int `env:"ACCESS_LOG, default=10" help:"lines a second, at most, about requests that were answered; health checks have none; 0 is none"`
+	AccessLogErrors int `env:"ACCESS_LOG_ERRORS, default=100" help:"lines a second, at most, about requests that were refused or failed; 0 is none"`
+
+	DecisionLog DecisionLogConfig
 }
 
 // Models is the model that serves. Its methods are safe for concurrent use.
@@ -83,16 +88,18 @@ type Parts struct {
 
 // Server serves the doors. Use Listen and Addrs, then Run, once.
 type Server struct {
-	config   Config
-	parts    Parts
-	metrics  *metrics
-	failures sampler
-	serving  atomic.Pointer[model]
-	versions [2]string // of the model before and of the one that serves, for ModelChanged
-	doors    []*door
-	scoring  *door // nil where Parts.Scoring is false
-	admin    *door
-	observer *door
+	config    Config
+	parts     Parts
+	metrics   *metrics
+	failures  sampler
+	access    accessLog
+	decisions *decisionLog // nil for none
+	serving   atomic.Pointer[model]
+	versions  [2]string // of the model before and of the one that serves, for ModelChanged
+	doors     []*door
+	scoring   *door // nil where Parts.Scoring is false
+	admin     *door
+	observer  *door
 }
 
 // door is one listener and what is behind it.
@@ -110,11 +117,20 @@ func New(c Config, p Parts) (*Server, error) {
 	if p.Drain <= 0 {
 		return nil, fmt.Errorf("server: the drain time is %v, must be above 0", p.Drain)
 	}
+	if err := c.DecisionLog.validate(); err != nil {
+		return nil, err
+	}
 	m, err := newMetrics(p.Registerer)
 	if err != nil {
 		return nil, fmt.Errorf("server metrics: %w", err)
 	}
 	s := &Server{config: c, parts: p, metrics: m}
+	s.access.successes.perSecond, s.access.failures.perSecond = c.AccessLog, c.AccessLogErrors
+	if p.Scoring {
+		if s.decisions, err = newDecisionLog(c.DecisionLog, p.Logger, p.Registerer); err != nil {
+			return nil, fmt.Errorf("decision log: %w", err)
+		}
+	}
 	if p.Scoring {
 		routes, err := s.scoringRoutes()
 		if err != nil {
@@ -153,6 +169,9 @@ func (s *Server) Listen(ctx context.Context) error {
 			return errors.Join(fmt.Errorf("listen for %s: %w", d.name, err), s.shut())
 		}
 		d.listener = l
+	}
+	if err := s.decisions.open(); err != nil {
+		return errors.Join(err, s.shut())
 	}
 	return nil
 }
@@ -205,7 +224,7 @@ func (s *Server) Run(ctx context.Context) error {
 		<-running.Done()
 		return s.drain(context.WithoutCancel(ctx))
 	})
-	return doors.Wait()
+	return errors.Join(doors.Wait(), s.decisions.close(s.parts.Drain))
 }
 
 // drain shuts the doors one after the other: metrics last, so that the end can be watched.
