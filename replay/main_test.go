@@ -189,8 +189,10 @@ func (p *place) serve(t *testing.T, s *scoring.Scorer, avro bool) {
 	}
 	log := slog.New(slog.DiscardHandler)
 	publisher := producer.New(p.client, producer.Config{MaxBatchBytes: 900 << 10, MaxInFlight: 4, StallAfter: 5 * time.Second}, log, prometheus.NewRegistry())
-	pipeline := stream.New(stream.Config{ResultsTopic: results, DeadLettersTopic: letters}, s, schemas.NewDecoder(s.Contract(), source, schemas.RefuseExtra, log),
-		func(context.Context) (*schemas.Results, error) { return encoder, nil }, log, prometheus.NewRegistry())
+	pipeline := stream.New(stream.Config{ResultsTopic: results, DeadLettersTopic: letters}, &stream.Model{
+		Scorer: s, Decoder: schemas.NewDecoder(s.Contract(), source, schemas.RefuseExtra, log),
+		Results: func(context.Context) (*schemas.Results, error) { return encoder, nil },
+	}, log, prometheus.NewRegistry())
 	spans, err := p.client.Spans(deadline(t), orders, nil, time.Time{})
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 
 const (
 	predictionDomain = "riskscorer/prediction/1\x00"
+	inputDomain      = "riskscorer/input/1\x00"
 	canonicalNaN     = 0x7ff8000000000000
 )
 
@@ -25,12 +26,28 @@ func PredictionID(engine string, digest bundle.Digest, o *Order, single bool) st
 	b = appendText(b, o.ID)
 	b = binary.BigEndian.AppendUint64(b, uint64(o.Version)) // #nosec G115 -- two's complement is the format
 	b = append(b, digest[:]...)
-	b = binary.BigEndian.AppendUint32(b, uint32(len(o.Row))) // #nosec G115 -- at most 4,096 features
-	for _, x := range o.Row {
+	sum := sha256.Sum256(appendRow(b, o.Row, single))
+	return hex.EncodeToString(sum[:16])
+}
+
+// InputDigest identifies what a model sees of an order: lower-case hex of SHA-256 over the domain "riskscorer/input/1" and a
+// zero byte, and then the row as PredictionID has it: its length (u32) and its values' bits (u64 each), big-endian.
+func InputDigest(row []float64, single bool) string {
+	b := make([]byte, 0, 256)
+	b = append(b, inputDomain...)
+	sum := sha256.Sum256(appendRow(b, row, single))
+	return hex.EncodeToString(sum[:])
+}
+
+// InputDigest returns the digest of an order's row as this scorer's model sees it.
+func (s *Scorer) InputDigest(o *Order) string { return InputDigest(o.Row, !s.contract.wide) }
+
+func appendRow(b []byte, row []float64, single bool) []byte {
+	b = binary.BigEndian.AppendUint32(b, uint32(len(row))) // #nosec G115 -- at most 4,096 features
+	for _, x := range row {
 		b = binary.BigEndian.AppendUint64(b, rowBits(x, single))
 	}
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:16])
+	return b
 }
 
 func appendText(b []byte, s string) []byte {

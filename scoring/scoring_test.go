@@ -274,6 +274,7 @@ func TestPredictionIDVectors(t *testing.T) {
 		Row          []*float64 `json:"row"`
 		Float32      bool       `json:"float32"`
 		PredictionID string     `json:"prediction_id"`
+		InputDigest  string     `json:"input_digest"`
 	}
 	if err := json.Unmarshal(data, &vectors); err != nil {
 		t.Fatal(err)
@@ -290,6 +291,9 @@ func TestPredictionIDVectors(t *testing.T) {
 		got := scoring.PredictionID(v.Engine, digest, &scoring.Order{ID: v.OrderID, Version: v.EventVersion, Row: row}, v.Float32)
 		if got != v.PredictionID {
 			t.Errorf("vector %d (%s): %s, want %s", i, v.OrderID, got, v.PredictionID)
+		}
+		if got := scoring.InputDigest(row, v.Float32); got != v.InputDigest {
+			t.Errorf("vector %d: input digest %s, want %s", i, got, v.InputDigest)
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 // adminRoutes are for operators: what serves, and how it spends its time. pprof is nowhere else.
 func (s *Server) adminRoutes() []route {
-	return append(s.healthRoutes(),
+	routes := append(s.healthRoutes(),
 		route{"/version", reading(), s.version},
 		route{"/bundle", reading(), s.bundle},
 		route{"/debug/pprof/", reading(), plain(pprof.Index)}, // and each profile by its name
@@ -20,6 +20,10 @@ func (s *Server) adminRoutes() []route {
 		route{"/debug/pprof/trace", reading(), plain(pprof.Trace)},
 		route{"/debug/pprof/symbol", append(reading(), http.MethodPost), plain(pprof.Symbol)},
 	)
+	if s.parts.Reloader != nil {
+		routes = append(routes, route{"/bundle/reload", posting(), s.reload})
+	}
+	return routes
 }
 
 func plain(h http.HandlerFunc) handler {
@@ -38,7 +42,7 @@ func (s *Server) version(w http.ResponseWriter, _ *http.Request) error {
 }
 
 // bundle answers which model serves, and how closely it met the training library's numbers.
-func (s *Server) bundle(w http.ResponseWriter, _ *http.Request) error {
+func (s *Server) bundle(w http.ResponseWriter, r *http.Request) error {
 	m, err := s.model()
 	if err != nil {
 		return err
@@ -47,12 +51,20 @@ func (s *Server) bundle(w http.ResponseWriter, _ *http.Request) error {
 	if s.parts.Parity != nil {
 		parity = s.parts.Parity()
 	}
+	var last *Reload
+	if s.parts.Reloader != nil {
+		last = s.parts.Reloader.LastReload()
+	}
+	if s.parts.Models.Scorer() != m.scorer { // replaced meanwhile: the parity may be another model's
+		return s.bundle(w, r)
+	}
 	return writeValue(w, struct {
-		Digest   string `json:"model_digest"`
-		Engine   string `json:"engine"`
-		Parity   any    `json:"parity"`
-		Manifest any    `json:"manifest"`
-	}{m.wire.Digest, m.wire.Engine, parity, m.scorer.Manifest()})
+		Digest   string  `json:"model_digest"`
+		Engine   string  `json:"engine"`
+		Parity   any     `json:"parity"`
+		Reload   *Reload `json:"last_reload,omitzero"`
+		Manifest any     `json:"manifest"`
+	}{m.wire.Digest, m.wire.Engine, parity, last, m.scorer.Manifest()})
 }
 
 func writeValue(w http.ResponseWriter, v any) error {

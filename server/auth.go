@@ -53,6 +53,7 @@ func (k *doorkeeper) protect(routes []route) []route {
 				if err != nil {
 					return err
 				}
+				notes(w).caller = name
 				return next(w, req.WithContext(context.WithValue(req.Context(), identityKey{}, name)))
 			}
 		}

@@ -118,10 +118,10 @@ func TestEveryRouteAsksButProbes(t *testing.T) {
 	for door, list := range paths {
 		for _, path := range list {
 			method, want := http.MethodGet, http.StatusUnauthorized
-			if strings.HasPrefix(path, "/score") {
+			if strings.HasPrefix(path, "/score") || strings.HasSuffix(path, "/infer") {
 				method = http.MethodPost
 			}
-			if path == "/health/live" || path == "/health/ready" {
+			if strings.HasSuffix(path, "/health/live") || strings.HasSuffix(path, "/health/ready") {
 				want = http.StatusOK
 			}
 			if a := r.send(t, method, "http://"+door+path, nil, http.NoBody); a.status != want {

@@ -67,10 +67,16 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	return m, nil
 }
 
-func (m *metrics) request(route string, code int, took time.Duration) {
+// request counts and times a request; traceID is that of its sampled trace, or "".
+func (m *metrics) request(route string, code int, took time.Duration, traceID string) {
 	c := strconv.Itoa(code)
 	m.requests.WithLabelValues(route, c).Inc()
-	m.durations.WithLabelValues(route, c).Observe(took.Seconds())
+	durations := m.durations.WithLabelValues(route, c)
+	if exemplars, ok := durations.(prometheus.ExemplarObserver); ok && traceID != "" {
+		exemplars.ObserveWithExemplar(took.Seconds(), prometheus.Labels{"trace_id": traceID})
+		return
+	}
+	durations.Observe(took.Seconds())
 }
 
 func (m *metrics) decided(band scoring.Band, version string) {

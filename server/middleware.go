@@ -10,22 +10,24 @@ import (
 	"time"
 )
 
-// observe is around every request: it counts and times it by route and code, turns a panic into a problem, and sets
-// the header that every answer has.
+// observe is around every request: it counts and times it by route and code, turns a panic into a problem, and
+// logs what became of it.
 func (s *Server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		s.metrics.inFlight.Inc()
 		defer s.metrics.inFlight.Dec()
 		rec := &recorder{ResponseWriter: w}
-		rec.Header().Set("X-Content-Type-Options", "nosniff")
+		r = s.trace(rec, r)
 		defer func() {
 			v := recover()
 			if v != nil && rec.code == 0 && v != http.ErrAbortHandler { //nolint:errorlint // panics with this very value
 				s.panicked(rec, r, v)
 				v = nil
 			}
-			s.metrics.request(routeOf(r), rec.code, time.Since(start))
+			s.metrics.request(routeOf(r), rec.code, time.Since(start), rec.traceID())
+			rec.end(r)
+			s.logAccess(rec, r, start)
 			if v != nil { // half an answer is out: only cutting the connection tells the client
 				s.metrics.panics.Inc()
 				panic(http.ErrAbortHandler)
@@ -56,6 +58,7 @@ func (s *Server) panicked(w http.ResponseWriter, r *http.Request, v any) {
 type recorder struct {
 	http.ResponseWriter
 	code int // 0 before anything is written
+	noted
 }
 
 // WriteHeader keeps the first status and passes it on.

@@ -180,7 +180,7 @@ func jsonBody(schema, description string, example any) *huma.RequestBody {
 func withProblems(x *examples, path string, ok *huma.Response) map[string]*huma.Response {
 	responses := map[string]*huma.Response{"200": ok}
 	for _, k := range []kind{
-		syntax, unauthorized, forbidden, invalidOrder, methodNotAllowed, slowRequest, tooLarge, mediaType, contentEncoding, internal, notReady, deadline,
+		syntax, unauthorized, forbidden, invalidOrder, methodNotAllowed, slowRequest, tooLarge, mediaType, contentEncoding, internal, notReady, unlogged, deadline,
 	} {
 		status, title := k.status()
 		code := strconv.Itoa(status)

@@ -108,10 +108,14 @@ func (x *examples) problem(k kind, instance string) *problem {
 		p.Detail = "send the body as it is, without Content-Encoding"
 	case notReady:
 		p.Detail = "no model is loaded yet"
+	case unlogged:
+		p.Detail = "the decision log takes no more for now"
 	case deadline:
 		p.Detail = "the decision was not ready within 2s"
 	case internal:
 		p.Detail = "the failure was logged"
+	case reloadRefused: // of the admin door
+		p.Detail = "the bundle's check that failed, with what differed"
 	case notFound:
 		p.Detail = "nothing is at this path; /openapi.json lists what is"
 		if inference(instance) {

@@ -33,6 +33,8 @@ const (
 	internal         kind = "internal"
 	notReady         kind = "not-ready"
 	deadline         kind = "deadline"
+	reloadRefused    kind = "reload-refused"
+	unlogged         kind = "unlogged"
 )
 
 const problemTypes = "https://github.com/trendbuy/riskscorer/blob/main/docs/problems.md#"
@@ -65,8 +67,12 @@ func (k kind) status() (code int, title string) {
 		return http.StatusUnsupportedMediaType, "The body must not be encoded"
 	case notReady:
 		return http.StatusServiceUnavailable, "No model is loaded"
+	case unlogged:
+		return http.StatusServiceUnavailable, "The decision could not be logged"
 	case deadline:
 		return http.StatusGatewayTimeout, "The deadline has passed"
+	case reloadRefused:
+		return http.StatusConflict, "The model was not replaced"
 	case internal:
 	}
 	return http.StatusInternalServerError, "The server failed"
@@ -153,6 +159,8 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if inference(r.URL.Path) {
 		p.Error = p.Detail
 	}
+	note := notes(w)
+	note.class, note.problem = class, kind(strings.TrimPrefix(p.Type, problemTypes))
 	if p.Status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", retryAfter)
 	}

@@ -28,6 +28,9 @@ func (s *Server) model() (*model, error) {
 	}
 	m := newModel(scorer, s.parts.Extra)
 	s.serving.Store(m)
+	if s.parts.Models.Scorer() != scorer { // replaced meanwhile: a request that is late must not keep the old one in memory
+		s.serving.CompareAndSwap(m, nil)
+	}
 	return m, nil
 }
 
@@ -47,8 +50,15 @@ func (s *Server) score(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	orders := [...]scoring.Order{order}
+	note := notes(w)
+	note.orderID, note.orders = order.ID, 1
+	end := s.traceDecision(r, m, 1)
 	decisions, err := s.decide(m, orders[:], due)
+	end()
 	if err != nil {
+		return err
+	}
+	if err := s.logDecisions(w, r, m, orders[:], decisions); err != nil {
 		return err
 	}
 	var full []scoring.Reason
@@ -81,8 +91,14 @@ func (s *Server) scoreBatch(w http.ResponseWriter, r *http.Request) error {
 			orders = append(orders, items[i].Order)
 		}
 	}
+	notes(w).orders = len(items)
+	end := s.traceDecision(r, m, len(orders))
 	decisions, err := s.decide(m, orders, due)
+	end()
 	if err != nil {
+		return err
+	}
+	if err := s.logDecisions(w, r, m, orders, decisions); err != nil {
 		return err
 	}
 	writeJSON(w, http.StatusOK, "application/json", s.appendBatch(nil, m, items, orders, decisions))

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/trendbuy/riskscorer/schemas"
@@ -48,6 +49,12 @@ type Config struct {
 	HTTP    Access `env:", prefix=HTTP_"`
 	Admin   Access `env:", prefix=ADMIN_"`
 	Metrics Access `env:", prefix=METRICS_"`
+
+	// AccessLog and AccessLogErrors bound the lines of the access log.
+	AccessLog       int `env:"ACCESS_LOG, default=10" help:"lines a second, at most, about requests that were answered; health checks have none; 0 is none"`
+	AccessLogErrors int `env:"ACCESS_LOG_ERRORS, default=100" help:"lines a second, at most, about requests that were refused or failed; 0 is none"`
+
+	DecisionLog DecisionLogConfig
 }
 
 // Models is the model that serves. Its methods are safe for concurrent use.
@@ -78,7 +85,11 @@ type Parts struct {
 	Version string
 	// Parity returns how closely the current model met its golden rows, as what is shown on the admin door in JSON. It
 	// is safe for concurrent use; nil shows nothing.
-	Parity     func() any
+	Parity func() any
+	// Reloader replaces the model at the admin door; nil for a model that is never replaced.
+	Reloader Reloader
+	// Tracer makes the spans of requests; nil for none.
+	Tracer     trace.Tracer
 	Registerer prometheus.Registerer
 	Gatherer   prometheus.Gatherer
 	Logger     *slog.Logger
@@ -86,16 +97,19 @@ type Parts struct {
 
 // Server serves the doors. Use Listen and Addrs, then Run, once.
 type Server struct {
-	config   Config
-	parts    Parts
-	metrics  *metrics
-	access   *accessMetrics
-	failures sampler
-	serving  atomic.Pointer[model]
-	doors    []*door
-	scoring  *door // nil where Parts.Scoring is false
-	admin    *door
-	observer *door
+	config    Config
+	parts     Parts
+	metrics   *metrics
+	failures  sampler
+	access    *accessMetrics
+	accessLog accessLog
+	decisions *decisionLog // nil for none
+	serving   atomic.Pointer[model]
+	versions  [2]string // of the model before and of the one that serves, for ModelChanged
+	doors     []*door
+	scoring   *door // nil where Parts.Scoring is false
+	admin     *door
+	observer  *door
 }
 
 // door is one listener and what is behind it.
@@ -118,6 +132,9 @@ func New(c Config, p Parts) (*Server, error) {
 	if p.Drain <= 0 {
 		return nil, fmt.Errorf("server: the drain time is %v, must be above 0", p.Drain)
 	}
+	if err := c.DecisionLog.validate(); err != nil {
+		return nil, err
+	}
 	m, err := newMetrics(p.Registerer)
 	if err != nil {
 		return nil, fmt.Errorf("server metrics: %w", err)
@@ -128,6 +145,12 @@ func New(c Config, p Parts) (*Server, error) {
 	}
 	if s.access, err = newAccessMetrics(p.Registerer); err != nil {
 		return nil, err
+	}
+	s.accessLog.successes.perSecond, s.accessLog.failures.perSecond = c.AccessLog, c.AccessLogErrors
+	if p.Scoring {
+		if s.decisions, err = newDecisionLog(c.DecisionLog, p.Logger, p.Registerer); err != nil {
+			return nil, fmt.Errorf("decision log: %w", err)
+		}
 	}
 	if p.Scoring {
 		routes, err := s.scoringRoutes()
@@ -183,6 +206,9 @@ func (s *Server) Listen(ctx context.Context) error {
 			d.listener = tls.NewListener(d.listener, d.tls)
 		}
 	}
+	if err := s.decisions.open(); err != nil {
+		return errors.Join(err, s.shut())
+	}
 	return nil
 }
 
@@ -235,7 +261,7 @@ func (s *Server) Run(ctx context.Context) error {
 		<-running.Done()
 		return s.drain(context.WithoutCancel(ctx))
 	})
-	return doors.Wait()
+	return errors.Join(doors.Wait(), s.decisions.close(s.parts.Drain))
 }
 
 // drain shuts the doors one after the other: metrics last, so that the end can be watched.

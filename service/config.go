@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/sethvargo/go-envconfig"
 
@@ -42,8 +43,9 @@ type Config struct {
 	Role            string        `env:"ROLE, default=both" help:"both, stream (Kafka only) or serve (HTTP only)"`
 	ModelPath       string        `env:"MODEL_PATH, default=/models/trendbuy_xgb_v1.0.0" help:"bundle directory or tar"`
 	ModelVersion    string        `env:"MODEL_VERSION" help:"if set, must equal the bundle's version"`
+	ModelPoll       time.Duration `env:"MODEL_POLL, default=30s" help:"how often MODEL_PATH is looked at, beside watching it, for a new bundle to load; 0 is never"`
 	ModelPublicKeys []string      `env:"MODEL_PUBLIC_KEYS" help:"minisign public keys, comma-separated, one of which must have signed the bundle"`
-	ModelMemory     int64         `env:"MODEL_MEMORY_LIMIT, default=2147483648" help:"bytes that loading the model may take, its file included; a larger model is refused before it is loaded"`
+	ModelMemory     int64         `env:"MODEL_MEMORY_LIMIT, default=2147483648" help:"bytes that loading the model may take, its file included; a larger model is refused before it is loaded; while a new model is loaded it covers the one that serves too"`
 	Engine          string        `env:"SCORING_ENGINE, default=forest" help:"the engine that scores: forest, or leaves, whose decisions have the model's global reasons (GLOBAL)"`
 	ExtraFeatures   schemas.Extra `env:"EXTRA_FEATURES, default=refuse" help:"refuse or ignore features of a JSON order that the model does not know"`
 	ResultsFormat   string        `env:"RESULTS_FORMAT" help:"avro or json; by default avro where a schema registry or pins are set, else json"`
@@ -55,6 +57,7 @@ type Config struct {
 	Producer producer.Config
 	Stream   stream.Config
 	Registry registry.Config
+	Tracing  TracingConfig
 }
 
 // ErrConfig marks an error of the settings; its text names the variable.
@@ -91,7 +94,10 @@ func (c *Config) validate() error {
 	if c.ModelMemory < 1<<20 {
 		errs = append(errs, fmt.Errorf("MODEL_MEMORY_LIMIT is %d, want bytes, at least 1048576", c.ModelMemory))
 	}
-	errs = append(errs, c.Server.Validate())
+	errs = append(errs, c.Server.Validate(), c.Tracing.Validate())
+	if c.ModelPoll < 0 {
+		errs = append(errs, fmt.Errorf("MODEL_POLL: %v is negative", c.ModelPoll))
+	}
 	if c.ResultsFormat == FormatAvro && c.Role != RoleServe && !c.Registry.Configured() {
 		errs = append(errs, errors.New("RESULTS_FORMAT is avro, which needs SCHEMA_REGISTRY_URL or SCHEMA_PINS"))
 	}

@@ -1,14 +1,24 @@
 package service
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/trendbuy/riskscorer/consumer"
 	"github.com/trendbuy/riskscorer/scoring"
+	"github.com/trendbuy/riskscorer/server"
+	"github.com/trendbuy/riskscorer/stream"
 )
 
 // Scorer returns the scorer that serves.
-func (s *Service) Scorer() *scoring.Scorer { return s.scorer }
+func (s *Service) Scorer() *scoring.Scorer { return s.current.Load().scorer }
+
+// StreamModel returns what serves the stream: always the scorer that Scorer returns, with its wire formats.
+func (s *Service) StreamModel() *stream.Model { return s.current.Load().stream }
+
+// Reload loads the bundle at MODEL_PATH if it is not the one that serves, and returns what came of it, which is logged
+// too. It waits for Run to do it; the error is ctx's, or that of a service that stops.
+func (s *Service) Reload(ctx context.Context) (server.Reload, error) { return s.reloader.Reload(ctx) }
 
 // Ready says whether synchronous calls can be answered. It never depends on Kafka.
 func (s *Service) Ready() (bool, []string) { return true, nil }

@@ -37,6 +37,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // start runs a service with the settings until the test ends, and fails the test if it does not end cleanly.
 func start(t *testing.T, settings map[string]string) *service.Service {
 	t.Helper()
+	return startTo(t, t.Output(), settings)
+}
+
+func startTo(t *testing.T, log io.Writer, settings map[string]string) *service.Service {
+	t.Helper()
 	env := map[string]string{
 		"MODEL_PATH": demo, "HTTP_ADDR": "127.0.0.1:0", "ADMIN_ADDR": "127.0.0.1:0", "METRICS_ADDR": "127.0.0.1:0",
 		"KAFKA_SESSION_TIMEOUT": "6s", "DRAIN_TIMEOUT": "3s", "FETCH_MAX_WAIT": "50ms",
@@ -46,7 +51,7 @@ func start(t *testing.T, settings map[string]string) *service.Service {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := service.New(t.Context(), config, "test", slog.New(slog.NewTextHandler(t.Output(), nil)))
+	s, err := service.New(t.Context(), config, "test", slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

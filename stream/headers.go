@@ -8,7 +8,7 @@ import (
 )
 
 // resultHeaders say which record a result came from, and whether it was old by then, and carry its trace on.
-func resultHeaders(source *broker.Record, stale bool) []broker.Header {
+func (w *Worker) resultHeaders(source *broker.Record, stale bool) []broker.Header {
 	headers := []broker.Header{
 		{Key: broker.HeaderSourceTopic, Value: []byte(source.Topic)},
 		{Key: broker.HeaderSourcePartition, Value: strconv.AppendInt(nil, int64(source.Partition), 10)},
@@ -17,7 +17,7 @@ func resultHeaders(source *broker.Record, stale bool) []broker.Header {
 	if stale {
 		headers = append(headers, broker.Header{Key: broker.HeaderStale, Value: []byte("true")})
 	}
-	if trace, ok := header(source.Headers, broker.HeaderTraceparent); ok {
+	if trace, ok := w.traceparent(source); ok {
 		headers = append(headers, broker.Header{Key: broker.HeaderTraceparent, Value: trace})
 	}
 	return headers

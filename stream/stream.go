@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/trendbuy/riskscorer/broker"
 	"github.com/trendbuy/riskscorer/sabotage"
@@ -30,28 +31,24 @@ type Publisher interface {
 	Publish(ctx context.Context, records []broker.Record) error
 }
 
-// ResultsFunc returns the encoder of results, which may have to ask the schema registry for its id first.
-type ResultsFunc func(context.Context) (*schemas.Results, error)
-
-// Pipeline holds what all partitions share: the model, the wire formats and the metrics. It is safe for concurrent use.
+// Pipeline holds what all partitions share: the model that serves and the metrics. It is safe for concurrent use.
 type Pipeline struct {
 	config  Config
-	scorer  *scoring.Scorer
-	decoder *schemas.Decoder
-	results ResultsFunc
+	models  Models
 	log     *slog.Logger
 	metrics *metrics
 	shares  shares
 	cores   cores
+	tracer  trace.Tracer // nil for none
 }
 
-// New returns a pipeline.
-func New(c Config, s *scoring.Scorer, d *schemas.Decoder, r ResultsFunc, log *slog.Logger, reg prometheus.Registerer) *Pipeline {
+// New returns a pipeline. A *Model that never changes is a Models by itself.
+func New(c Config, models Models, log *slog.Logger, reg prometheus.Registerer) *Pipeline {
 	if c.RejectShare == 0 {
 		c.RejectShare = 1
 	}
 	return &Pipeline{
-		config: c, scorer: s, decoder: d, results: r, log: log, metrics: newMetrics(reg),
+		config: c, models: models, log: log, metrics: newMetrics(reg),
 		shares: shares{limit: c.RejectShare, partitions: make(map[int]*recent)},
 		cores:  cores{total: int64(runtime.GOMAXPROCS(0))},
 	}
@@ -61,6 +58,9 @@ func New(c Config, s *scoring.Scorer, d *schemas.Decoder, r ResultsFunc, log *sl
 type Worker struct {
 	pipeline  *Pipeline
 	publisher Publisher
+	model     *Model // of the batch that is worked on; nil between batches, so that a replaced one is let go
+	sent      sent
+	spans     map[*broker.Record]trace.Span // of the batch's events whose traces are sampled; nil without a tracer
 
 	// Working memory of one batch, kept for the next.
 	decoded   []decoded
@@ -102,10 +102,20 @@ func (e *schemaError) Unwrap() error { return e.error }
 // Tombstones are counted and skipped. An error means a broken service: nothing may be committed, and the same
 // records are to be handled again. One of them is *ShareError.
 func (w *Worker) Handle(ctx context.Context, records []broker.Record) error {
-	if len(records) == 0 {
+	switch {
+	case len(records) == 0:
 		return nil
+	case w.pipeline.tracer != nil:
+		return w.traced(ctx, records)
+	default:
+		return w.handle(ctx, records)
 	}
-	results, err := w.pipeline.results(ctx)
+}
+
+func (w *Worker) handle(ctx context.Context, records []broker.Record) error {
+	w.model = w.choose(records)
+	defer func() { w.model = nil }()
+	results, err := w.model.Results(ctx)
 	if err != nil {
 		return fmt.Errorf("find the results' schema: %w", &schemaError{err})
 	}
@@ -132,9 +142,11 @@ func (w *Worker) Handle(ctx context.Context, records []broker.Record) error {
 	if sabotage.On(sabotage.SkippedDeadLetter) {
 		w.records = slices.DeleteFunc(w.records, func(r broker.Record) bool { return r.Topic == w.pipeline.config.DeadLettersTopic })
 	}
+	w.sent = sent{w.model, records[0].Partition, records[0].Offset, records[len(records)-1].Offset}
 	if err := m.time(stagePublish, func() error { return w.publish(ctx) }); err != nil {
 		return err
 	}
+	w.sent = sent{}
 	w.pipeline.shares.keep(records[0].Partition, seen)
 	w.count(records)
 	return nil
@@ -149,7 +161,7 @@ func (w *Worker) decode(ctx context.Context, records []broker.Record) error {
 		if r.Value == nil {
 			return nil
 		}
-		order, err := w.pipeline.decoder.Decode(ctx, r.Key, r.Value)
+		order, err := w.model.Decoder.Decode(ctx, r.Key, r.Value)
 		if reject, bad := errors.AsType[*schemas.Reject](err); bad {
 			w.decoded[i].reject = reject
 			return nil
@@ -194,7 +206,7 @@ func (w *Worker) score() {
 	n := len(w.orders)
 	w.decisions = slices.Grow(w.decisions[:0], n)[:n]
 	w.pipeline.cores.spread(n, func(from, to int) {
-		w.pipeline.scorer.Decide(w.decisions[from:from:to], w.orders[from:to])
+		w.model.Scorer.Decide(w.decisions[from:from:to], w.orders[from:to])
 	})
 }
 
@@ -223,7 +235,7 @@ func (w *Worker) result(results *schemas.Results, o *output, now time.Time) (bro
 		Topic:   w.pipeline.config.ResultsTopic,
 		Key:     []byte(w.orders[o.order].ID),
 		Value:   value,
-		Headers: resultHeaders(o.source, o.stale),
+		Headers: w.resultHeaders(o.source, o.stale),
 	}, nil
 }
 
@@ -292,7 +304,7 @@ func (w *Worker) count(records []broker.Record) {
 			if o.stale {
 				m.stale.Inc()
 			}
-			m.latency.Observe(now.Sub(o.source.Time).Seconds())
+			w.observe(m.latency, now.Sub(o.source.Time).Seconds(), o.source)
 			continue
 		}
 		m.deadLetters.WithLabelValues(string(o.reject.Class)).Inc()

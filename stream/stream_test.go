@@ -97,8 +97,10 @@ func newSetupOf(t testing.TB, config stream.Config) *setup {
 	results := schemas.NewJSONResults(schemas.Model{
 		Version: b.Manifest.Version, Digest: b.Digest.String(), Engine: s.scorer.EngineID(),
 	})
-	s.pipeline = stream.New(config, s.scorer, schemas.NewDecoder(s.scorer.Contract(), s.source, schemas.RefuseExtra, log),
-		func(context.Context) (*schemas.Results, error) { return results, nil }, log, s.registry)
+	s.pipeline = stream.New(config, &stream.Model{
+		Scorer: s.scorer, Decoder: schemas.NewDecoder(s.scorer.Contract(), s.source, schemas.RefuseExtra, log),
+		Results: func(context.Context) (*schemas.Results, error) { return results, nil },
+	}, log, s.registry)
 	s.worker = s.pipeline.Worker(s.published)
 	return s
 }

@@ -36,7 +36,8 @@ func (o *replayOptions) backfill(ctx context.Context, cmd *cobra.Command, c *con
 	log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
 	metrics := prometheus.NewRegistry()
 	// Dead letters would go to the topic "", and are held back there.
-	pipeline := stream.New(stream.Config{ResultsTopic: o.to}, s, schemas.NewDecoder(s.Contract(), c.schemas(), c.ExtraFeatures, log), c.resultsFunc(s), log, metrics)
+	model := &stream.Model{Scorer: s, Decoder: schemas.NewDecoder(s.Contract(), c.schemas(), c.ExtraFeatures, log), Results: c.resultsFunc(s)}
+	pipeline := stream.New(stream.Config{ResultsTopic: o.to}, model, log, metrics)
 	worker := pipeline.Worker(resultsOnly{c.publisher(cmd)})
 	defer worker.Close()
 	err = publishResults(ctx, r, spans, worker)

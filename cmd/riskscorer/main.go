@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 
 	"github.com/sethvargo/go-envconfig"
@@ -92,5 +93,26 @@ func serve(ctx context.Context, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return s.Run(ctx)
+	hangUps := make(chan os.Signal, 1)
+	signal.Notify(hangUps, syscall.SIGHUP)
+	defer signal.Stop(hangUps)
+	running, stop := context.WithCancel(ctx)
+	var reloading sync.WaitGroup
+	reloading.Go(func() { reloadOn(running, hangUps, s) })
+	err = s.Run(ctx)
+	stop()
+	reloading.Wait()
+	return err
+}
+
+// reloadOn makes the service look at its bundle at every signal until ctx ends. The service logs what comes of it.
+func reloadOn(ctx context.Context, signals <-chan os.Signal, s *service.Service) {
+	for {
+		select {
+		case <-signals:
+			_, _ = s.Reload(ctx)
+		case <-ctx.Done():
+			return
+		}
+	}
 }

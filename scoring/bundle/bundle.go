@@ -8,6 +8,7 @@ package bundle
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 
 	"github.com/trendbuy/riskscorer/scoring/forest"
@@ -65,9 +66,15 @@ type Bundle struct {
 type Options struct {
 	// PublicKeys are minisign public keys, one of which must have signed the bundle; none demands no signature.
 	PublicKeys []string
+	// Known, if it is not nil, is a digest that needs no opening: Open returns ErrKnown once it has found the bundle's
+	// files to be those.
+	Known *Digest
 	// Model bounds and watches how the model is loaded. Beyond its MaxMemory, the error wraps a *[forest.MemoryError].
 	Model forest.Options
 }
+
+// ErrKnown says that a bundle is the one of [Options.Known].
+var ErrKnown = errors.New("the bundle is the known one")
 
 // Open reads the bundle at path, a directory or a tar file, and makes every check.
 // The error is a *CheckError where a check failed, and the file system's where the bundle could not be read.
@@ -91,6 +98,9 @@ func Open(path string, o Options) (*Bundle, error) {
 	for _, s := range steps {
 		if err := s.do(); err != nil {
 			return nil, &CheckError{s.check, err}
+		}
+		if s.check == CheckDigests && o.Known != nil && *o.Known == b.Digest {
+			return nil, ErrKnown
 		}
 	}
 	b.golden = files[goldenName]

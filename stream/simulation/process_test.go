@@ -50,8 +50,9 @@ func newPipeline(b *bundle.Bundle, log *slog.Logger, reg prometheus.Registerer) 
 		})
 	})
 	decoder := schemas.NewDecoder(scorer.Contract(), pins{}, schemas.RefuseExtra, log)
-	return stream.New(stream.Config{ResultsTopic: topics.Results, DeadLettersTopic: topics.DeadLetters}, scorer, decoder,
-		func(context.Context) (*schemas.Results, error) { return results() }, log, reg)
+	return stream.New(stream.Config{ResultsTopic: topics.Results, DeadLettersTopic: topics.DeadLetters}, &stream.Model{
+		Scorer: scorer, Decoder: decoder, Results: func(context.Context) (*schemas.Results, error) { return results() },
+	}, log, reg)
 }
 
 // settings are those of every process of a run.

@@ -6,6 +6,7 @@ import struct
 import numpy as np
 
 _DOMAIN = b"riskscorer/prediction/1\0"
+_INPUT_DOMAIN = b"riskscorer/input/1\0"
 _NAN = 0x7FF8000000000000
 
 
@@ -40,3 +41,8 @@ def prediction_id(engine: str, order_id: str, event_version: int, model_digest: 
         )
     )
     return hashlib.sha256(message).digest()[:16].hex()
+
+
+def input_digest(bits: np.ndarray) -> str:
+    """The digest of what a model saw; bits is the row's line of row_bits."""
+    return hashlib.sha256(_INPUT_DOMAIN + struct.pack(">I", len(bits)) + bits.tobytes()).hexdigest()

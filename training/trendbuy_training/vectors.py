@@ -9,7 +9,7 @@ import numpy as np
 from trendbuy_training import catalogue
 from trendbuy_training.model import SCHEMA
 from trendbuy_training.orders import frame, matrix
-from trendbuy_training.prediction_id import prediction_id, row_bits
+from trendbuy_training.prediction_id import input_digest, prediction_id, row_bits
 
 _DIGEST = hashlib.sha256(b"a model").hexdigest()
 
@@ -56,7 +56,7 @@ def _answer(vector: dict) -> dict:
     bits = row_bits(row, vector["float32"])[0]
     digest = bytes.fromhex(vector["model_digest"])
     made = prediction_id(vector["engine"], vector["order_id"], vector["event_version"], digest, bits)
-    return vector | {"prediction_id": made}
+    return vector | {"prediction_id": made, "input_digest": input_digest(bits)}
 
 
 def write(path: Path) -> None:
