@@ -1,0 +1,82 @@
+package load
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"time"
+)
+
+// worker is one connection. It dials anew after a failure, and where the server closes.
+type worker struct {
+	target Target
+	result Result
+
+	conn    net.Conn // nil while there is none
+	reader  *bufio.Reader
+	release func() bool
+}
+
+func (w *worker) run(ctx context.Context, a *arrivals) {
+	for {
+		due, number, ok := a.next(ctx)
+		if !ok {
+			return
+		}
+		status, err := w.exchange(ctx, w.target.Requests[number%len(w.target.Requests)])
+		if err != nil {
+			w.close()
+			w.result.Errors++
+			w.result.Error = err
+			continue
+		}
+		w.result.Answers[status]++
+		if status/100 == 2 {
+			w.result.OK = append(w.result.OK, time.Since(due))
+		}
+	}
+}
+
+// exchange sends a request and reads the answer to its end.
+func (w *worker) exchange(ctx context.Context, request []byte) (int, error) {
+	if w.conn == nil {
+		if err := w.dial(ctx); err != nil {
+			return 0, err
+		}
+	}
+	_, failed := w.conn.Write(request)
+	// A server may refuse before it has read the body, and close: its answer counts, not that the body did not fit.
+	answer, err := http.ReadResponse(w.reader, nil)
+	if err != nil {
+		return 0, errors.Join(failed, err)
+	}
+	if _, err := io.Copy(io.Discard, answer.Body); err != nil {
+		return 0, err
+	}
+	if answer.Close || failed != nil {
+		w.close()
+	}
+	return answer.StatusCode, answer.Body.Close()
+}
+
+// dial connects; the connection fails when ctx ends.
+func (w *worker) dial(ctx context.Context) error {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", w.target.Address)
+	if err != nil {
+		return err
+	}
+	w.conn, w.reader = conn, bufio.NewReader(conn)
+	w.release = context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	return nil
+}
+
+func (w *worker) close() {
+	if w.conn != nil {
+		w.release()
+		_ = w.conn.Close()
+		w.conn = nil
+	}
+}
