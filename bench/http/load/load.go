@@ -9,7 +9,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"sync"
 	"time"
@@ -26,13 +28,13 @@ type Target struct {
 
 // Post returns a request as it travels.
 func Post(address, path string, body []byte) ([]byte, error) {
-	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://"+address+path, bytes.NewReader(body))
-	if err != nil {
-		return nil, err
+	r := &http.Request{
+		Method: http.MethodPost, URL: &url.URL{Scheme: "http", Host: address, Path: path},
+		Header: http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}},
+		Body:   io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),
 	}
-	r.Header.Set("Content-Type", "application/json")
 	var wire bytes.Buffer
-	err = r.Write(&wire)
+	err := r.Write(&wire)
 	return wire.Bytes(), err
 }
 
