@@ -95,7 +95,7 @@ func TestPageTellsWhatWasNotMeasured(t *testing.T) {
 func TestSingleShare(t *testing.T) {
 	r := &results{
 		Refusal: []float64{20},
-		Singles: []offered{{Times: 10, Good: 6000, Refused: 10_000, CPU: 1, Served: 100}},
+		Singles: []offered{{Times: 10, Good: 6000, Refused: 10_000, CPU: 1, Peak: turn{CPU: 100}}},
 	}
 	if got := r.singleShare(); math.Abs(got-0.75) > 1e-9 {
 		t.Errorf("share %v, want 0.75", got)

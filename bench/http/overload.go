@@ -3,21 +3,26 @@ package main
 import (
 	"context"
 	"fmt"
-	"math"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/trendbuy/riskscorer/bench/http/load"
 )
 
 const (
-	// deadline is the service's default, and so long a client of an overloaded server waits.
+	// deadline is the service's default.
 	deadline = 2 * time.Second
-	// crowd bounds the connections under overload.
-	crowd = 256
-	// heavy is what a request of the overload costs at least: cheaper ones cost the generator as much as the server.
-	heavy = 2 * time.Millisecond
+	// crowd bounds the connections under overload, and who finds none for so long goes away: the more the generator
+	// cannot send, the more of the processor time it would take from the server.
+	crowd    = 256
+	patience = 100 * time.Millisecond
+	// heavyTrees make an explanation of some 2 ms: requests that cost the server less cost the generator as much.
+	heavyTrees = 200
 )
 
 // loads are offered one after another, as multiples of the peak.
@@ -25,83 +30,100 @@ func loads() []float64 { return []float64{1, 2, 5, 10} }
 
 // offered is what came of one offered load.
 type offered struct {
-	Orders  int     // a request
-	Peak    float64 // requests a second in a closed loop
-	Times   float64 // of the peak
+	Peak    turn    // in a closed loop
+	Times   float64 // of the peak's rate
 	Sent    float64 // requests a second that were really sent
 	Good    float64 // requests a second answered with 200 within the deadline, from the intended start
 	Refused float64 // requests a second with any other answer
+	GaveUp  float64 // a second that found no connection
+	Shed    float64 // share of those served that went without their reasons
 	Broken  int     // without an answer
 	P50     float64 // ms of those that were served
 	P99     float64
 	P999    float64
 	CPU     float64 // the server's processor time, seconds a second
-	Served  float64 // microseconds of the server's processor time a request in a closed loop
 }
 
-// overload offers more than the server can serve: heavy batches, and single orders.
+// overload offers more than the server can serve: orders that are slow to explain, and the usual ones. Each has a
+// process of its own, so that what it has learnt of its speed is of these.
 func (b *bench) overload(ctx context.Context, r *results, _ []*contender) error {
-	s, err := b.get(ctx, r, b.ours("", "riskscorer", ""))
+	model, err := b.heavyModel(ctx)
 	if err != nil {
 		return err
 	}
-	const probe = 200
-	requests, err := b.batches(s, probe)
-	if err != nil {
+	if r.Offered, err = b.crowded(ctx, b.ours("", "riskscorer", "", "MODEL_PATH="+model)); err != nil {
 		return err
 	}
-	t, err := s.closed(ctx, requests, warmUp)
-	if err != nil {
-		return err
-	}
-	orders := min(1000, int(math.Ceil(1.25*probe*float64(heavy.Microseconds())/t.CPU)))
-	if requests, err = b.batches(s, orders); err != nil {
-		return err
-	}
-	if r.Offered, err = b.crowded(ctx, s, requests, orders); err != nil {
-		return err
-	}
-	r.Singles, err = b.crowded(ctx, s, s.requests, 1)
+	r.Singles, err = b.crowded(ctx, b.ours("", "riskscorer", ""))
 	return err
 }
 
+// heavyModel trains a model that is slow to explain.
+func (b *bench) heavyModel(ctx context.Context) (string, error) {
+	python, err := b.venv(ctx, filepath.Join(b.root, "training", "requirements.lock"), "3.12")
+	if err != nil {
+		return "", err
+	}
+	say("training a model that is slow to explain")
+	orders, err := b.trainingOrders()
+	if err != nil {
+		return "", err
+	}
+	model := filepath.Join(b.dir, "heavy")
+	cmd := exec.CommandContext(ctx, python, filepath.Join(b.root, peersFolder, "heavy_train.py"), orders, model, strconv.Itoa(heavyTrees))
+	cmd.Env = append(os.Environ(), "PYTHONPATH="+filepath.Join(b.root, "training"))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("train: %w: %s", err, out)
+	}
+	return model, nil
+}
+
 // crowded measures the peak in a closed loop and then, in every round, each load.
-func (b *bench) crowded(ctx context.Context, s *server, requests [][]byte, orders int) ([]offered, error) {
+func (b *bench) crowded(ctx context.Context, c *contender) ([]offered, error) {
+	s, err := b.launch(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = s.process.Stop(stopLimit) }()
 	var peaks []turn
 	for range b.rounds {
-		t, err := s.closed(ctx, requests, b.length())
+		t, err := s.closed(ctx, s.requests, b.length())
 		if err != nil {
 			return nil, err
 		}
 		peaks = append(peaks, t)
 	}
-	peak, served := median(peaks, func(t *turn) float64 { return t.Rate }), median(peaks, func(t *turn) float64 { return t.CPU })
+	peak := turn{
+		Rate: median(peaks, func(t *turn) float64 { return t.Rate }),
+		CPU:  median(peaks, func(t *turn) float64 { return t.CPU }),
+		Shed: median(peaks, func(t *turn) float64 { return t.Shed }),
+	}
+	say("the peak is %.0f/s of %.0f us CPU, %.1f%% without the reasons", peak.Rate, peak.CPU, 100*peak.Shed)
 	var all []offered
 	for range b.rounds {
 		for _, times := range loads() {
-			o := offered{Orders: orders, Peak: peak, Times: times, Served: served}
-			if err := o.measure(ctx, s, requests, b.length()); err != nil {
+			o := offered{Peak: peak, Times: times}
+			if err := o.measure(ctx, s, b.length()); err != nil {
 				return nil, err
 			}
-			say("%d orders a request, %.0fx: %.0f/s sent, %.0f%% of the peak served in time, %.0f/s refused, p99 %.1f ms, %d broken",
-				orders, times, o.Sent, 100*o.Good/peak, o.Refused, o.P99, o.Broken)
+			say("%.0fx: %.0f/s sent, %.0f%% of the peak served in time, %.0f%% of them without the reasons, %.0f/s refused, p99 %.1f ms, %d broken",
+				times, o.Sent, 100*o.Good/peak.Rate, 100*o.Shed, o.Refused, o.P99, o.Broken)
 			all = append(all, o)
 		}
 	}
 	return all, nil
 }
 
-func (o *offered) measure(ctx context.Context, s *server, requests [][]byte, length time.Duration) error {
-	r, used, err := s.offer(ctx, requests, load.Plan{
-		Rate: o.Times * o.Peak, Connections: crowd, For: length, Patience: deadline,
-	})
+func (o *offered) measure(ctx context.Context, s *server, length time.Duration) error {
+	r, used, err := s.offer(ctx, s.requests, load.Plan{Rate: o.Times * o.Peak.Rate, Connections: crowd, For: length, Patience: patience})
 	if err != nil {
 		return err
 	}
 	inTime, _ := slices.BinarySearch(r.OK, deadline+1)
 	took := r.Took.Seconds()
-	o.Sent, o.Good = float64(r.Sent())/took, float64(inTime)/took
+	o.Sent, o.Good, o.GaveUp = float64(r.Sent())/took, float64(inTime)/took, float64(r.GaveUp)/took
 	o.Refused, o.Broken = float64(r.Sent()-r.Errors-r.Answers[http.StatusOK])/took, r.Errors
+	o.Shed = float64(r.Marked) / float64(max(1, len(r.OK)))
 	o.P50, o.P99, o.P999 = milliseconds(load.Quantile(r.OK, 0.5)), milliseconds(load.Quantile(r.OK, 0.99)), milliseconds(load.Quantile(r.OK, 0.999))
 	o.CPU = used.Seconds() / took
 	return nil

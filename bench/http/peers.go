@@ -15,7 +15,10 @@ import (
 	"github.com/trendbuy/riskscorer/ordergen"
 )
 
-const trainingOrders = 20_000
+const (
+	trainingOrders = 20_000
+	peersFolder    = "bench/http/peers"
+)
 
 func (b *bench) peers() []*contender {
 	const (
@@ -35,7 +38,7 @@ func (b *bench) peers() []*contender {
 // first turn, and the page says why.
 func (b *bench) python(name, label, note, path string, body func(*ordergen.Order) []byte, version, program string, args ...string) *contender {
 	lock, _, _ := strings.Cut(strings.TrimSuffix(program, ".py"), "_")
-	folder := filepath.Join(b.root, "bench", "http", "peers")
+	folder := filepath.Join(b.root, peersFolder)
 	return &contender{name: name, label: label, note: note, path: path, body: body, spec: func(ctx context.Context, at place) (process.Spec, error) {
 		python, err := b.venv(ctx, filepath.Join(folder, lock+".txt"), version)
 		if err != nil {
@@ -72,14 +75,8 @@ func (b *bench) trained(ctx context.Context, python, folder string) (string, err
 		return model, nil
 	}
 	say("training a model for the replaced server")
-	var text []byte
-	for g, n := ordergen.New(ordergen.Config{Seed: 8}), 0; n < trainingOrders; n++ {
-		o := g.Next()
-		text = o.AppendJSON(append(strconv.AppendBool(append(text, `{"regret":`...), o.Regret), `,"order":`...))
-		text = append(text, "}\n"...)
-	}
-	orders := filepath.Join(b.dir, "orders.jsonl")
-	if err := os.WriteFile(orders, text, 0o600); err != nil {
+	orders, err := b.trainingOrders()
+	if err != nil {
 		return "", err
 	}
 	cmd := exec.CommandContext(ctx, python, filepath.Join(folder, "replaced_train.py"), orders, model)
@@ -87,6 +84,18 @@ func (b *bench) trained(ctx context.Context, python, folder string) (string, err
 		return "", fmt.Errorf("train: %w: %s", err, out)
 	}
 	return model, nil
+}
+
+// trainingOrders writes orders with their outcomes, as trendbuy_training reads them, and returns the file's path.
+func (b *bench) trainingOrders() (string, error) {
+	var text []byte
+	for g, n := ordergen.New(ordergen.Config{Seed: 8}), 0; n < trainingOrders; n++ {
+		o := g.Next()
+		text = o.AppendJSON(append(strconv.AppendBool(append(text, `{"regret":`...), o.Regret), `,"order":`...))
+		text = append(text, "}\n"...)
+	}
+	path := filepath.Join(b.dir, "orders.jsonl")
+	return path, os.WriteFile(path, text, 0o600)
 }
 
 // row is an order as a vector, in the model's order; the device is its index in the bundle's list.

@@ -37,7 +37,7 @@ func (r *results) plot() string {
 	var parts strings.Builder
 	top := panel(&parts, 44, "One order a request, 8 connections, requests/s", rates)
 	if len(goodput) > 0 {
-		top = panel(&parts, top, "Overload with heavy batches", goodput)
+		top = panel(&parts, top, "Overload with a model that is slow to explain", goodput)
 	}
 	return fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12">`+
 		`<rect width="%[1]d" height="%[2]d" fill="#fff"/><text x="16" y="24" font-size="15" font-weight="bold">`+

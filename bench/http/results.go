@@ -73,6 +73,7 @@ func median[T any](turns []T, of func(*T) float64) float64 {
 
 func (l *line) rate() float64 { return median(l.Turns, func(t *turn) float64 { return t.Rate }) }
 func (l *line) cpu() float64  { return median(l.Turns, func(t *turn) float64 { return t.CPU }) }
+func (l *line) shed() float64 { return median(l.Turns, func(t *turn) float64 { return t.Shed }) }
 func (l *line) p50() float64  { return median(l.Latencies, func(t *latency) float64 { return t.P50 }) }
 
 func (l *line) p99() float64 { return median(l.Latencies, func(t *latency) float64 { return t.P99 }) }
@@ -85,5 +86,5 @@ func (l *line) last() string {
 			t.Rate, t.P50, t.P99, t.P999, t.Late99, t.Failed)
 	}
 	t := l.Turns[len(l.Turns)-1]
-	return fmt.Sprintf("%.0f requests/s, %.1f us CPU a request", t.Rate, t.CPU)
+	return fmt.Sprintf("%.0f requests/s, %.1f us CPU a request, %.1f%% without the reasons", t.Rate, t.CPU, 100*t.Shed)
 }

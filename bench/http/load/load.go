@@ -24,6 +24,8 @@ const grace = 10 * time.Second
 type Target struct {
 	Address  string // host:port
 	Requests [][]byte
+	// Mark, if not empty, is looked for in the bodies of answers with status 2xx.
+	Mark []byte
 }
 
 // Post returns a request as it travels.
@@ -56,6 +58,7 @@ type Result struct {
 	Errors  int           // requests without an answer
 	Error   error         // one of them
 	GaveUp  int           // arrivals that were never sent
+	Marked  int           // of OK, those with the target's Mark
 	// OK are the latencies of answers with status 2xx, from the intended start to the end of the body, sorted; of a
 	// closed loop, from the sending.
 	OK []time.Duration
@@ -122,6 +125,7 @@ func (r *Result) add(of *Result) {
 		r.Answers[code] += n
 	}
 	r.Errors += of.Errors
+	r.Marked += of.Marked
 	r.Error = errors.Join(r.Error, of.Error)
 	r.OK = append(r.OK, of.OK...)
 }

@@ -132,6 +132,20 @@ func TestPatienceAndRefusals(t *testing.T) {
 	}
 }
 
+// Answers are told apart by what is in them.
+func TestMark(t *testing.T) {
+	var n atomic.Int64
+	to := target(t, func(w http.ResponseWriter, _ *http.Request) {
+		if n.Add(1)%4 == 0 {
+			_, _ = w.Write([]byte("without reasons"))
+		}
+	})
+	to.Mark = []byte("reasons")
+	if r := run(t, to, load.Plan{Rate: 200, Connections: 4, For: 200 * time.Millisecond}); r.Marked != 10 || len(r.OK) != 40 {
+		t.Errorf("%d of %d answers have the mark, want 10 of 40", r.Marked, len(r.OK))
+	}
+}
+
 // A closed loop keeps its connections busy, and no longer than it should.
 func TestClosedLoop(t *testing.T) {
 	var busy, most atomic.Int64

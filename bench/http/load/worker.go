@@ -2,9 +2,9 @@ package load
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"time"
@@ -18,6 +18,7 @@ type worker struct {
 	conn    net.Conn // nil while there is none
 	reader  *bufio.Reader
 	release func() bool
+	body    bytes.Buffer
 }
 
 func (w *worker) run(ctx context.Context, a *arrivals) {
@@ -34,13 +35,17 @@ func (w *worker) run(ctx context.Context, a *arrivals) {
 			continue
 		}
 		w.result.Answers[status]++
-		if status/100 == 2 {
-			w.result.OK = append(w.result.OK, time.Since(due))
+		if status/100 != 2 {
+			continue
+		}
+		w.result.OK = append(w.result.OK, time.Since(due))
+		if len(w.target.Mark) > 0 && bytes.Contains(w.body.Bytes(), w.target.Mark) {
+			w.result.Marked++
 		}
 	}
 }
 
-// exchange sends a request and reads the answer to its end.
+// exchange sends a request and reads the answer to its end; the body is then in w.body.
 func (w *worker) exchange(ctx context.Context, request []byte) (int, error) {
 	if w.conn == nil {
 		if err := w.dial(ctx); err != nil {
@@ -53,7 +58,8 @@ func (w *worker) exchange(ctx context.Context, request []byte) (int, error) {
 	if err != nil {
 		return 0, errors.Join(failed, err)
 	}
-	if _, err := io.Copy(io.Discard, answer.Body); err != nil {
+	w.body.Reset()
+	if _, err := w.body.ReadFrom(answer.Body); err != nil {
 		return 0, err
 	}
 	if answer.Close || failed != nil {
