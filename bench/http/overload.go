@@ -17,9 +17,9 @@ import (
 const (
 	// deadline is the service's default.
 	deadline = 2 * time.Second
-	// crowd bounds the connections under overload, and who finds none for so long goes away: the more the generator
-	// cannot send, the more of the processor time it would take from the server.
-	crowd    = 256
+	// crowd bounds the connections under overload: so many that a server which takes whatever comes has more to do than
+	// it can within the deadline. Who finds none for so long goes away.
+	crowd    = 4096
 	patience = 100 * time.Millisecond
 	// heavyTrees make an explanation of some 2 ms: requests that cost the server less cost the generator as much.
 	heavyTrees = 200
