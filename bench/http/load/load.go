@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -24,6 +25,9 @@ const grace = 10 * time.Second
 type Target struct {
 	Address  string // host:port
 	Requests [][]byte
+	// Dial, if not nil, takes the place of TCP: for a server in memory and under the clock of testing/synctest, by which
+	// arrivals are then timed.
+	Dial func(context.Context) (net.Conn, error)
 	// Mark, if not empty, is looked for in the bodies of answers with status 2xx.
 	Mark []byte
 }
@@ -85,6 +89,14 @@ func Quantile(sorted []time.Duration, q float64) time.Duration {
 	return sorted[min(len(sorted), max(1, rank))-1]
 }
 
+// sleep waits as precisely as package time does.
+func sleep(ctx context.Context, at time.Time) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(time.Until(at)):
+	}
+}
+
 // Run carries the plan out. The error is for a plan or a server with which nothing can be measured; a request that
 // fails is counted.
 func Run(ctx context.Context, t Target, p Plan) (*Result, error) {
@@ -102,7 +114,10 @@ func Run(ctx context.Context, t Target, p Plan) (*Result, error) {
 		}
 	}
 	begin := time.Now()
-	arrivals := &arrivals{plan: p, begin: begin, due: int(p.Rate * p.For.Seconds())}
+	arrivals := &arrivals{plan: p, begin: begin, due: int(p.Rate * p.For.Seconds()), sleep: sleepUntil, turn: make(chan struct{}, 1)}
+	if t.Dial != nil {
+		arrivals.sleep = sleep
+	}
 	var running sync.WaitGroup
 	for _, w := range workers {
 		running.Go(func() { w.run(ctx, arrivals) })
@@ -135,8 +150,9 @@ func (r *Result) add(of *Result) {
 type arrivals struct {
 	plan  Plan
 	begin time.Time
+	sleep func(context.Context, time.Time)
 
-	mu     sync.Mutex
+	turn   chan struct{} // holds one while somebody has the rest; a channel, because synctest waits for no mutex
 	given  int
 	due    int // in all, of an open loop
 	gaveUp int
@@ -145,8 +161,8 @@ type arrivals struct {
 
 // next waits for the next arrival and returns when it was due and its number; false is the end.
 func (a *arrivals) next(ctx context.Context) (time.Time, int, bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.turn <- struct{}{}
+	defer func() { <-a.turn }()
 	for ctx.Err() == nil {
 		number := a.given
 		a.given++
@@ -160,7 +176,7 @@ func (a *arrivals) next(ctx context.Context) (time.Time, int, bool) {
 		due := a.begin.Add(time.Duration(float64(number) / a.plan.Rate * float64(time.Second)))
 		switch wait := time.Until(due); {
 		case wait > 0:
-			sleepUntil(ctx, due)
+			a.sleep(ctx, due)
 			a.late = append(a.late, time.Since(due))
 		case a.plan.Patience > 0 && -wait > a.plan.Patience:
 			a.gaveUp++

@@ -12,14 +12,8 @@ const rough = 2 * time.Millisecond
 
 // sleepUntil waits to within some ten microseconds, which time.Sleep does not.
 func sleepUntil(ctx context.Context, at time.Time) {
-	if wait := time.Until(at) - rough; wait > 0 {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(wait):
-		}
-	}
-	for wait := time.Until(at); wait > 0; wait = time.Until(at) {
+	sleep(ctx, at.Add(-rough))
+	for wait := time.Until(at); wait > 0 && ctx.Err() == nil; wait = time.Until(at) {
 		// The kernel adds 50 us for the sake of batteries unless the thread, whichever this is now, forbids it. Failing
 		// makes the wait longer, which is measured; a signal makes it shorter, and the loop goes on.
 		_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)

@@ -7,9 +7,4 @@ import (
 	"time"
 )
 
-func sleepUntil(ctx context.Context, at time.Time) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(time.Until(at)):
-	}
-}
+func sleepUntil(ctx context.Context, at time.Time) { sleep(ctx, at) }

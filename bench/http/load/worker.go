@@ -70,7 +70,13 @@ func (w *worker) exchange(ctx context.Context, request []byte) (int, error) {
 
 // dial connects; the connection fails when ctx ends.
 func (w *worker) dial(ctx context.Context) error {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", w.target.Address)
+	dial := w.target.Dial
+	if dial == nil {
+		dial = func(ctx context.Context) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", w.target.Address)
+		}
+	}
+	conn, err := dial(ctx)
 	if err != nil {
 		return err
 	}
