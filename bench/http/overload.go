@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"time"
@@ -31,6 +32,7 @@ func loads() []float64 { return []float64{1, 2, 5, 10} }
 // offered is what came of one offered load.
 type offered struct {
 	Peak    turn    // in a closed loop
+	Busy    int     // of so many connections
 	Times   float64 // of the peak's rate
 	Sent    float64 // requests a second that were really sent
 	Good    float64 // requests a second answered with 200 within the deadline, from the intended start
@@ -51,10 +53,12 @@ func (b *bench) overload(ctx context.Context, r *results, _ []*contender) error 
 	if err != nil {
 		return err
 	}
-	if r.Offered, err = b.crowded(ctx, b.ours("", "riskscorer", "", "MODEL_PATH="+model)); err != nil {
+	heavy := b.ours("", "riskscorer", "", "MODEL_PATH="+model)
+	heavy.path = "/score?explain=full" // whoever asks for all reasons is refused rather than answered without
+	if r.Offered, err = b.crowded(ctx, heavy, runtime.NumCPU()); err != nil {
 		return err
 	}
-	r.Singles, err = b.crowded(ctx, b.ours("", "riskscorer", ""))
+	r.Singles, err = b.crowded(ctx, b.ours("", "riskscorer", ""), connections)
 	return err
 }
 
@@ -78,8 +82,9 @@ func (b *bench) heavyModel(ctx context.Context) (string, error) {
 	return model, nil
 }
 
-// crowded measures the peak in a closed loop and then, in every round, each load.
-func (b *bench) crowded(ctx context.Context, c *contender) ([]offered, error) {
+// crowded measures the peak in a closed loop of so many connections, where some may be refused already, and then, in
+// every round, each load.
+func (b *bench) crowded(ctx context.Context, c *contender, busy int) ([]offered, error) {
 	s, err := b.launch(ctx, c)
 	if err != nil {
 		return nil, err
@@ -87,11 +92,11 @@ func (b *bench) crowded(ctx context.Context, c *contender) ([]offered, error) {
 	defer func() { _ = s.process.Stop(stopLimit) }()
 	var peaks []turn
 	for range b.rounds {
-		t, err := s.closed(ctx, s.requests, b.length())
+		got, used, err := s.offer(ctx, s.requests, load.Plan{Connections: busy, For: b.length()})
 		if err != nil {
 			return nil, err
 		}
-		peaks = append(peaks, t)
+		peaks = append(peaks, turnOf(got, used))
 	}
 	peak := turn{
 		Rate: median(peaks, func(t *turn) float64 { return t.Rate }),
@@ -102,7 +107,7 @@ func (b *bench) crowded(ctx context.Context, c *contender) ([]offered, error) {
 	var all []offered
 	for range b.rounds {
 		for _, times := range loads() {
-			o := offered{Peak: peak, Times: times}
+			o := offered{Peak: peak, Busy: busy, Times: times}
 			if err := o.measure(ctx, s, b.length()); err != nil {
 				return nil, err
 			}

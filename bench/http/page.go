@@ -28,7 +28,7 @@ are %d different ones without a missing feature. *No reasons* is the share of an
 func (r *results) page() string {
 	return fmt.Sprintf(head, report.Command("bench-http", r.Args), r.When.Format("2006-01-02"), report.Machine(), r.Load, report.LoadAverage(),
 		report.Busy(r.Load), distinctOrders) +
-		r.single() + r.latency() + r.batches() + overloaded("## Overload with a model that is slow to explain", r.Offered) +
+		r.single() + r.latency() + r.batches() + overloaded("## Overload with a model that is slow to explain, and ?explain=full", r.Offered) +
 		overloaded("## Overload with the demo model", r.Singles) + r.beSide() + r.soaked() + r.goals() + r.failures()
 }
 
@@ -92,7 +92,7 @@ func overloaded(title string, all []offered) string {
 		"200 within %v of the intended start, *no reasons* the share of the served whose reasons were left out to save time.\n\n"+
 		"| offered | sent/s | good/s | of the peak | no reasons | refused/s | gave up/s | p50 ms | p99 ms | p99.9 ms | server's cores | broken |\n"+
 		"| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
-		title, peak.CPU/1e3, report.Thousands(peak.Rate), connections, 100*peak.Shed, crowd, patience, deadline)
+		title, peak.CPU/1e3, report.Thousands(peak.Rate), all[0].Busy, 100*peak.Shed, crowd, patience, deadline)
 	for _, times := range loads() {
 		some, broken := at(all, times), 0
 		for _, o := range some {

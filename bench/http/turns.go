@@ -59,11 +59,16 @@ func (s *server) closed(ctx context.Context, requests [][]byte, length time.Dura
 	if n := r.Sent() - r.Answers[http.StatusOK]; n > 0 {
 		return turn{}, errors.Join(fmt.Errorf("%d of %d requests failed: statuses %v", n, r.Sent(), r.Answers), r.Error)
 	}
+	return turnOf(r, used), nil
+}
+
+func turnOf(r *load.Result, used time.Duration) turn {
+	served := float64(max(1, len(r.OK)))
 	return turn{
-		Rate: float64(len(r.OK)) / r.Took.Seconds(),
-		CPU:  float64(used.Microseconds()) / float64(len(r.OK)),
-		Shed: float64(r.Marked) / float64(len(r.OK)),
-	}, nil
+		Rate: served / r.Took.Seconds(),
+		CPU:  float64(used.Microseconds()) / served,
+		Shed: float64(r.Marked) / served,
+	}
 }
 
 // open is an open loop at a constant rate.

@@ -32,15 +32,19 @@ type Target struct {
 	Mark []byte
 }
 
-// Post returns a request as it travels.
+// Post returns a request as it travels; path may have a query.
 func Post(address, path string, body []byte) ([]byte, error) {
+	at, err := url.Parse("http://" + address + path)
+	if err != nil {
+		return nil, err
+	}
 	r := &http.Request{
-		Method: http.MethodPost, URL: &url.URL{Scheme: "http", Host: address, Path: path},
+		Method: http.MethodPost, URL: at,
 		Header: http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}},
 		Body:   io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),
 	}
 	var wire bytes.Buffer
-	err := r.Write(&wire)
+	err = r.Write(&wire)
 	return wire.Bytes(), err
 }
 
