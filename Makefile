@@ -19,7 +19,7 @@ TOOL := $(GO) tool -modfile=$(CURDIR)/tools/go.mod
 LINT := $(TOOL) golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race sim lint fmt bench bench-engine bench-stream fuzz e2e document contract planted chaos training bundle goldens charts check clean
+.PHONY: help build run test race sim lint fmt bench bench-engine bench-stream bench-http fuzz e2e document contract planted chaos training bundle goldens charts check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,10 @@ bench-stream: ## Measure the stream beside its peers on real Kafka and write doc
 	$(call require,mvn,Maven)
 	@$(GO) build -o bin/bench-stream ./bench/stream
 	@bin/bench-stream $(ARGS)
+
+bench-http: ## Measure the synchronous door beside its peers and write docs/benchmarks-http.md (ARGS=-help); needs Java 17, Maven, Python 3.11 and 3.12
+	@$(GO) build -o bin/bench-http ./bench/http
+	@bin/bench-http $(ARGS)
 
 # go test fuzzes one target of one package a call.
 fuzz: ## Run every fuzz target for FUZZTIME

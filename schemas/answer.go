@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -9,9 +10,13 @@ import (
 	"github.com/trendbuy/riskscorer/scoring"
 )
 
+// answerBytes is room for an answer without full reasons whose names and texts are not unusually long.
+const answerBytes = 384
+
 // AppendAnswer appends the answer to POST /score, a JSON object: d is the decision about o. full, if not nil, are the
 // reasons of all features; the answer then has them, with margin, base value, engine and model digest.
 func AppendAnswer(dst []byte, m Model, o *scoring.Order, d *scoring.Decision, full []scoring.Reason) []byte {
+	dst = slices.Grow(dst, answerBytes)
 	dst = appendText(append(dst, `{"order_id":`...), o.ID)
 	dst = appendNumber(append(dst, `,"risk_score":`...), d.RiskScore)
 	dst = appendText(append(dst, `,"risk_band":`...), string(d.Band))

@@ -60,4 +60,10 @@ func BenchmarkEncode(b *testing.B) {
 			dst = schemas.AppendAnswer(dst[:0], demoModel, o, d, nil)
 		}
 	})
+	b.Run("answer, by itself", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			schemas.AppendAnswer(nil, demoModel, o, d, nil)
+		}
+	})
 }

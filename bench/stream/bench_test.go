@@ -51,12 +51,3 @@ func TestCompareFindsTheLargestDifference(t *testing.T) {
 		t.Errorf("difference %v of nothing in common, want NaN", got)
 	}
 }
-
-func TestMedian(t *testing.T) {
-	if got := median([]float64{9, 1, 5}); got != 5 {
-		t.Errorf("median %v, want 5", got)
-	}
-	if got := median(nil); !math.IsNaN(got) {
-		t.Errorf("median of nothing %v, want NaN", got)
-	}
-}

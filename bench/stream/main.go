@@ -18,6 +18,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 
+	"github.com/trendbuy/riskscorer/bench/report"
 	"github.com/trendbuy/riskscorer/bench/stream/passthrough"
 	"github.com/trendbuy/riskscorer/e2e/kafka"
 )
@@ -160,7 +161,7 @@ func (b *bench) measure(ctx context.Context, k *kit, s *settings, r *results) er
 			return ctx.Err()
 		}
 		r.addPace(c, took, err)
-		say("%s at %d/s: p50 %.1f ms, p99 %.1f ms %v", c.label, paceRate, quantile(took, 0.5), quantile(took, 0.99), errText(err))
+		say("%s at %d/s: p50 %.1f ms, p99 %.1f ms %v", c.label, paceRate, report.Quantile(took, 0.5), report.Quantile(took, 0.99), errText(err))
 	}
 	if ends, err := b.admin.ListEndOffsets(ctx, deadLetters); err == nil {
 		ends.Each(func(o kadm.ListedOffset) { r.deadLetters += max(0, o.Offset) })

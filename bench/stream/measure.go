@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -23,7 +22,6 @@ const (
 	pollEvery  = 10 * time.Millisecond
 	runLimit   = 5 * time.Minute // of one contender's turn
 	stopLimit  = 30 * time.Second
-	tick       = 10 * time.Millisecond // of the kernel's accounts in /proc
 )
 
 // work is one turn of a contender: it reads from and writes to, under a group of its own.
@@ -168,18 +166,11 @@ func passing(err error) bool {
 	return errors.Is(err, kerr.UnknownTopicOrPartition) || kerr.IsRetriable(err)
 }
 
-// used is the processor time of processes so far.
+// used is the processor time of processes so far. One that has ended, which await reports, adds nothing.
 func used(processes []*process.Process) (sum time.Duration) {
 	for _, p := range processes {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.ID()))
-		if err != nil {
-			continue // it has ended, which await reports
-		}
-		fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-		const user, system = 11, 12 // after the name
-		for _, f := range []string{fields[user], fields[system]} {
-			ticks, _ := strconv.Atoi(f)
-			sum += time.Duration(ticks) * tick
+		if used, err := p.Used(); err == nil {
+			sum += used
 		}
 	}
 	return sum
@@ -188,15 +179,8 @@ func used(processes []*process.Process) (sum time.Duration) {
 // peak is the most memory that processes have held, in MB.
 func peak(processes []*process.Process) (sum float64) {
 	for _, p := range processes {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.ID()))
-		if err != nil {
-			continue
-		}
-		for line := range strings.Lines(string(text)) {
-			if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-				kb, _ := strconv.ParseFloat(strings.Fields(rest)[0], 64)
-				sum += kb / 1024
-			}
+		if _, most, err := p.Memory(); err == nil {
+			sum += float64(most) / (1 << 20)
 		}
 	}
 	return sum

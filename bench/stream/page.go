@@ -2,11 +2,11 @@ package main
 
 import (
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/trendbuy/riskscorer/bench/report"
 	"github.com/trendbuy/riskscorer/e2e/kafka"
 )
 
@@ -30,27 +30,12 @@ nothing is compressed. How soon results come is told at the end. The code is in 
 
 // write writes the page and the plot.
 func (r *results) write(docs string) error {
-	page := fmt.Sprintf(head, command(r.args), r.when.Format("2006-01-02"), machine(), r.load, loadAverage(), busy(r.load), kafka.Version, partitions)
+	page := fmt.Sprintf(head, report.Command("bench-stream", r.args), r.when.Format("2006-01-02"), report.Machine(), r.load, report.LoadAverage(), report.Busy(r.load), kafka.Version, partitions)
 	page += r.passing() + r.scoring() + r.byStage() + r.latency() + r.goals() + r.failures()
 	if err := os.WriteFile(filepath.Join(docs, "benchmarks-stream.svg"), []byte(r.plot()), 0o644); err != nil {
 		return err
 	}
 	return os.WriteFile(filepath.Join(docs, "benchmarks-stream.md"), []byte(page), 0o644)
-}
-
-func command(args string) string {
-	if args == "" {
-		return "make bench-stream"
-	}
-	return "make bench-stream ARGS='" + args + "'"
-}
-
-func busy(load float64) string {
-	if load < 0.5 {
-		return " (the machine was idle)."
-	}
-	return "\n(the machine was busy with other work): take the ratios and the processor times, and even those with caution; rates and\n" +
-		"latencies are what was left of the cores."
 }
 
 // of returns the lines of copiers or of scorers that took a turn.
@@ -83,7 +68,7 @@ func (r *results) passing() string {
 		"| client | messages/s | of the bare loop | CPU us a message | peak MB | how |\n| --- | ---: | ---: | ---: | ---: | --- |\n")
 	bar := r.find(true, "raw").rate()
 	for _, l := range r.of(true) {
-		fmt.Fprintf(&text, "| %s | %s | %s | %.2f | %.0f | %s |\n", l.label, thousands(l.rate()), percent(l.rate()/bar), l.cpu(), l.rss(), l.note)
+		fmt.Fprintf(&text, "| %s | %s | %s | %.2f | %.0f | %s |\n", l.label, report.Thousands(l.rate()), percent(l.rate()/bar), l.cpu(), l.rss(), l.note)
 	}
 	return text.String()
 }
@@ -95,7 +80,7 @@ func (r *results) scoring() string {
 	ours := r.find(false, "riskscorer")
 	for _, l := range r.of(false) {
 		fmt.Fprintf(&text, "| %s | %s | %s | %.1f | %.0f | %.1g | %s |\n",
-			l.label, thousands(l.rate()), times(ours.rate()/l.rate()), l.cpu(), l.rss(), compare(ours.scores, l.scores), l.note)
+			l.label, report.Thousands(l.rate()), times(ours.rate()/l.rate()), l.cpu(), l.rss(), compare(ours.scores, l.scores), l.note)
 	}
 	fmt.Fprintf(&text, "\n*Difference* is the largest of the risk score, over the first %d results. xgboost4j 3.0.4 takes\n"+
 		"the base score of a model of XGBoost 3.1 or later for 1/2; it is given the right one with each row. Dead letters of all turns: %d.\n", comparedResults, r.deadLetters)
@@ -115,10 +100,10 @@ func (r *results) latency() string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "\n## From event to result at %s events/s\n\n"+
 		"Open loop: events are due at fixed times, whether results come or not, and the time runs from then to the receipt of the result\n"+
-		"by another client. The first half of the run warms up.\n\n| | p50 ms | p99 ms | largest ms |\n| --- | ---: | ---: | ---: |\n", thousands(paceRate))
+		"by another client. The first half of the run warms up.\n\n| | p50 ms | p99 ms | largest ms |\n| --- | ---: | ---: | ---: |\n", report.Thousands(paceRate))
 	for _, l := range r.of(false) {
 		if len(l.took) > 0 {
-			fmt.Fprintf(&text, "| %s | %.1f | %.1f | %.1f |\n", l.label, quantile(l.took, 0.5), quantile(l.took, 0.99), l.took[len(l.took)-1])
+			fmt.Fprintf(&text, "| %s | %.1f | %.1f | %.1f |\n", l.label, report.Quantile(l.took, 0.5), report.Quantile(l.took, 0.99), l.took[len(l.took)-1])
 		}
 	}
 	return text.String()
@@ -128,36 +113,16 @@ func (r *results) failures() string {
 	var text strings.Builder
 	for _, l := range r.lines {
 		if l.err != nil {
-			fmt.Fprintf(&text, "- %s: %s\n", l.label, cell(l.err.Error()))
+			fmt.Fprintf(&text, "- %s: %s\n", l.label, report.Cell(l.err.Error()))
 		}
 		if l.paceErr != nil {
-			fmt.Fprintf(&text, "- %s, at a fixed rate: %s\n", l.label, cell(l.paceErr.Error()))
+			fmt.Fprintf(&text, "- %s, at a fixed rate: %s\n", l.label, report.Cell(l.paceErr.Error()))
 		}
 	}
 	if text.Len() == 0 {
 		return "\nEvery contender was installed and ran.\n"
 	}
 	return "\nWhat failed, and why:\n\n" + text.String()
-}
-
-// cell returns text that Markdown does not take for anything else, on one line and short.
-func cell(text string) string {
-	text = strings.NewReplacer("|", "/", "<", "", "`", "'", "\n", " ").Replace(text)
-	if len(text) > 300 {
-		text = text[:297] + "..."
-	}
-	return text
-}
-
-func thousands(x float64) string {
-	if math.IsNaN(x) {
-		return "none"
-	}
-	text := fmt.Sprintf("%.0f", x)
-	for i := len(text) - 3; i > 0; i -= 3 {
-		text = text[:i] + "," + text[i:]
-	}
-	return text
 }
 
 func percent(x float64) string { return fmt.Sprintf("%.0f%%", 100*x) }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"html"
 	"strings"
+
+	"github.com/trendbuy/riskscorer/bench/report"
 )
 
 const (
@@ -36,7 +38,7 @@ func (r *results) plot() string {
 			fmt.Fprintf(&parts, `<text x="%d" y="%d" text-anchor="end">%s</text><rect x="%d" y="%d" width="%.1f" height="%d" fill="%s"/>`+
 				`<text x="%.1f" y="%d">%s/s, %.3g us CPU</text>`,
 				labelEnd-6, top+12, html.EscapeString(l.label), labelEnd, top, length, barHeight-5, colour,
-				labelEnd+6+length, top+12, thousands(l.rate()), l.cpu())
+				labelEnd+6+length, top+12, report.Thousands(l.rate()), l.cpu())
 			top += barHeight
 		}
 		top += 18

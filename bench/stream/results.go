@@ -1,13 +1,10 @@
 package main
 
 import (
-	"fmt"
-	"math"
-	"os"
-	"runtime"
 	"slices"
-	"strings"
 	"time"
+
+	"github.com/trendbuy/riskscorer/bench/report"
 )
 
 const paceRate = 2000 // events a second
@@ -33,16 +30,7 @@ type results struct {
 }
 
 func newResults(args string) *results {
-	return &results{args: args, when: time.Now().UTC(), load: loadAverage()}
-}
-
-// loadAverage is the kernel's, of a minute; NaN if there is none to read.
-func loadAverage() float64 {
-	load := math.NaN()
-	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
-		_, _ = fmt.Sscan(string(text), &load)
-	}
-	return load
+	return &results{args: args, when: time.Now().UTC(), load: report.LoadAverage()}
 }
 
 // line is a contender's, by what it does and not by its name alone: riskscorer both copies and scores.
@@ -77,37 +65,9 @@ func (l *line) median(of func(sample) float64) float64 {
 	for i := range values {
 		values[i] = of(l.samples[i])
 	}
-	return median(values)
+	return report.Median(values)
 }
 
 func (l *line) rate() float64 { return l.median(func(s sample) float64 { return s.rate }) }
 func (l *line) cpu() float64  { return l.median(func(s sample) float64 { return s.cpu }) }
 func (l *line) rss() float64  { return l.median(func(s sample) float64 { return s.rss }) }
-
-// median returns NaN of nothing.
-func median(values []float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	return quantile(sorted, 0.5)
-}
-
-// quantile returns NaN of nothing.
-func quantile(sorted []float64, q float64) float64 {
-	if len(sorted) == 0 {
-		return math.NaN()
-	}
-	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
-}
-
-// machine tells processor, cores and system.
-func machine() string {
-	model := runtime.GOARCH
-	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		for l := range strings.Lines(string(text)) {
-			if name, value, ok := strings.Cut(l, ":"); ok && strings.TrimSpace(name) == "model name" {
-				model = strings.TrimSpace(value)
-				break
-			}
-		}
-	}
-	return fmt.Sprintf("%s, %d cores, %s, %s", model, runtime.NumCPU(), runtime.GOOS, runtime.Version())
-}

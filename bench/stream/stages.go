@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/trendbuy/riskscorer/bench/report"
 	"github.com/trendbuy/riskscorer/schemas"
 	"github.com/trendbuy/riskscorer/scoring"
 	"github.com/trendbuy/riskscorer/scoring/bundle"
@@ -116,7 +117,7 @@ func timed(run func()) float64 {
 		}
 		rounds[i] = float64((processorTime() - begin).Nanoseconds()) / 1e3 / float64(n)
 	}
-	return median(rounds)
+	return report.Median(rounds)
 }
 
 // processorTime is what this process has used, user and system.

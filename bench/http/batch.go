@@ -1,0 +1,153 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/trendbuy/riskscorer/bench/http/load"
+	"github.com/trendbuy/riskscorer/bench/report"
+	"github.com/trendbuy/riskscorer/schemas"
+	"github.com/trendbuy/riskscorer/scoring"
+	"github.com/trendbuy/riskscorer/scoring/bundle"
+)
+
+const (
+	stageRounds = 5
+	stageLimit  = time.Second // of processor time a stage
+)
+
+// batchTurn is a turn of batches of schemas.MaxBatch orders.
+type batchTurn struct{ Rate, CPU float64 } // batches a second; microseconds an order
+
+// stage is one step of a batch's way, without HTTP.
+type stage struct {
+	Name   string
+	Micros float64 // of processor time an order: the process's, so that collecting garbage counts
+}
+
+// batchBody is an array of n orders, from the i-th on.
+func (b *bench) batchBody(i, n int) []byte {
+	body := []byte{'['}
+	for k := range n {
+		if k > 0 {
+			body = append(body, ',')
+		}
+		body = b.orders[(i+k)%len(b.orders)].AppendJSON(body)
+	}
+	return append(body, ']')
+}
+
+// batches are requests of n orders each.
+func (b *bench) batches(s *server, n int) ([][]byte, error) {
+	var all [][]byte
+	for i := range 20 {
+		request, err := load.Post(s.address, "/score/batch", b.batchBody(i*n, n))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, request)
+	}
+	return all, nil
+}
+
+// batch measures batches as large as they may be, whole and by stage.
+func (b *bench) batch(ctx context.Context, r *results, _ []*contender) error {
+	s, err := b.get(ctx, r, b.ours("", "riskscorer", ""))
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, b.self, "stages", b.model)
+	cmd.Stderr = os.Stderr
+	cmd.Stdin = bytes.NewReader(b.batchBody(0, schemas.MaxBatch))
+	out, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("measure by stage: %w", err)
+	}
+	if err := json.Unmarshal(out, &r.Stages); err != nil {
+		return err
+	}
+	requests, err := b.batches(s, schemas.MaxBatch)
+	if err != nil {
+		return err
+	}
+	for range b.rounds {
+		t, err := s.closed(ctx, requests, b.length())
+		if err != nil {
+			return err
+		}
+		r.Batch = append(r.Batch, batchTurn{Rate: t.Rate, CPU: t.CPU / schemas.MaxBatch})
+	}
+	say("batches of %d: %.1f us CPU an order", schemas.MaxBatch, median(r.Batch, func(t *batchTurn) float64 { return t.CPU }))
+	return nil
+}
+
+// printStages is a child's work: it measures reading, scoring and writing the batch on standard input, and prints the
+// stages as JSON.
+func printStages(_ context.Context, args []string) error {
+	b, err := bundle.Open(args[0], bundle.Options{})
+	if err != nil {
+		return err
+	}
+	var body bytes.Buffer
+	if _, err := body.ReadFrom(os.Stdin); err != nil {
+		return err
+	}
+	scorer := scoring.New(b, b.Forest, scoring.NewMetrics(prometheus.NewRegistry()))
+	model := schemas.Model{Version: b.Manifest.Version, Digest: b.Digest.String(), Engine: scorer.EngineID()}
+	items, err := schemas.ParseBatch(body.Bytes(), scorer.Contract(), schemas.RefuseExtra)
+	if err != nil {
+		return err
+	}
+	orders := make([]scoring.Order, len(items))
+	for i := range items {
+		orders[i] = items[i].Order
+	}
+	decisions := scorer.Decide(nil, orders)
+	var all []stage
+	for _, s := range []struct {
+		name string
+		run  func()
+	}{
+		{"read JSON", func() { _, err = schemas.ParseBatch(body.Bytes(), scorer.Contract(), schemas.RefuseExtra) }},
+		{"score, with SHAP and reasons", func() { scorer.Decide(make([]scoring.Decision, 0, len(orders)), orders) }},
+		{"write JSON", func() {
+			var dst []byte
+			for i := range orders {
+				dst = schemas.AppendAnswer(dst, model, &orders[i], &decisions[i], nil)
+			}
+		}},
+	} {
+		all = append(all, stage{s.name, timed(len(orders), s.run)})
+	}
+	return json.NewEncoder(os.Stdout).Encode(all)
+}
+
+// timed returns the median over stageRounds of the microseconds of processor time an order.
+func timed(orders int, run func()) float64 {
+	run() // warms up
+	rounds := make([]float64, stageRounds)
+	for i := range rounds {
+		begin, n := processorTime(), 0
+		for processorTime()-begin < stageLimit/stageRounds {
+			run()
+			n += orders
+		}
+		rounds[i] = float64((processorTime() - begin).Nanoseconds()) / 1e3 / float64(n)
+	}
+	return report.Median(rounds)
+}
+
+// processorTime is what this process has used, user and system.
+func processorTime() time.Duration {
+	var use syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &use) // it fails for a bad argument only
+	return time.Duration(use.Utime.Nano() + use.Stime.Nano())
+}
