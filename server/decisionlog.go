@@ -124,7 +124,7 @@ func (l *decisionLog) close(wait time.Duration) error {
 }
 
 // logDecisions queues a line for each decision, all or none. A refusal says that the decisions must not be answered.
-func (s *Server) logDecisions(w http.ResponseWriter, r *http.Request, m *model, orders []scoring.Order, decisions []scoring.Decision) error {
+func (s *Server) logDecisions(w http.ResponseWriter, m *model, orders []scoring.Order, decisions []scoring.Decision) error {
 	if s.decisions == nil {
 		return nil
 	}

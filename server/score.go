@@ -58,7 +58,7 @@ func (s *Server) score(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.logDecisions(w, r, m, orders[:], decisions); err != nil {
+	if err := s.logDecisions(w, m, orders[:], decisions); err != nil {
 		return err
 	}
 	var full []scoring.Reason
@@ -98,7 +98,7 @@ func (s *Server) scoreBatch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.logDecisions(w, r, m, orders, decisions); err != nil {
+	if err := s.logDecisions(w, m, orders, decisions); err != nil {
 		return err
 	}
 	writeJSON(w, http.StatusOK, "application/json", s.appendBatch(nil, m, items, orders, decisions))
