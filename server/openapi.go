@@ -100,7 +100,7 @@ func scoreOperation(x *examples) *huma.Operation {
 			Name: "explain", In: "query",
 			Description: "`full` adds the margin, the base value and every feature's contribution; any other value is ignored.",
 			Schema:      &huma.Schema{Type: huma.TypeString},
-		}},
+		}, timeoutParam()},
 		RequestBody: jsonBody("Order", fmt.Sprintf("One order, at most %d bytes.", maxOrderBytes), x.order),
 		Responses: withProblems(x, "/score", &huma.Response{
 			Description: "The decision.",
@@ -121,6 +121,7 @@ func batchOperation(x *examples) *huma.Operation {
 		Summary:     fmt.Sprintf("Score 1 to %d orders", schemas.MaxBatch),
 		Description: "Each order is answered by itself, in order: with its decision, or with the problem that POST /score would have answered.",
 		Tags:        []string{"scoring"},
+		Parameters:  []*huma.Param{timeoutParam()},
 		RequestBody: jsonBody("Batch", fmt.Sprintf("The orders, at most %d bytes.", maxBatchBytes), []any{x.order, x.badOrder}),
 		Responses: withProblems(x, "/score/batch", &huma.Response{
 			Description: "A decision or a problem for each order.",
@@ -159,6 +160,7 @@ func withProblems(x *examples, path string, ok *huma.Response) map[string]*huma.
 	responses := map[string]*huma.Response{"200": ok}
 	for _, k := range []kind{
 		syntax, invalidOrder, methodNotAllowed, slowRequest, tooLarge, mediaType, contentEncoding, internal, notReady, deadline,
+		badHeader, rateLimited, overloaded,
 	} {
 		status, title := k.status()
 		code := strconv.Itoa(status)
@@ -170,7 +172,7 @@ func withProblems(x *examples, path string, ok *huma.Response) map[string]*huma.
 		media := responses[code].Content["application/problem+json"]
 		media.Examples[string(k)] = &huma.Example{Summary: title, Value: x.problem(k, path)}
 		switch k {
-		case notReady:
+		case notReady, rateLimited:
 			responses[code].Headers = retryHeader()
 		case methodNotAllowed:
 			responses[code].Headers = map[string]*huma.Param{
@@ -180,6 +182,15 @@ func withProblems(x *examples, path string, ok *huma.Response) map[string]*huma.
 		}
 	}
 	return responses
+}
+
+func timeoutParam() *huma.Param {
+	most := maxTimeoutText
+	return &huma.Param{
+		Name: timeoutHeader, In: "header",
+		Description: "How long the caller waits, in seconds from the header's arrival. The server's own limit holds where it is less.",
+		Schema:      &huma.Schema{Type: huma.TypeString, Pattern: `^(0*[1-9][0-9]*(\.[0-9]+)?|0+\.0*[1-9][0-9]*)$`, MaxLength: &most},
+	}
 }
 
 func retryHeader() map[string]*huma.Param {

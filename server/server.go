@@ -40,6 +40,8 @@ type Config struct {
 	MetricsAddr string `env:"METRICS_ADDR, default=:9090" help:"address of metrics and health"`
 	// ScoreDeadline bounds a scoring request, from its header to its answer.
 	ScoreDeadline time.Duration `env:"SCORE_DEADLINE, default=2s" help:"bounds a scoring request, from its header to its answer"`
+
+	Limits Limits
 }
 
 // Models is the model that serves. Its methods are safe for concurrent use.
@@ -64,6 +66,8 @@ type Parts struct {
 	Extra schemas.Extra
 	// Scoring opens the scoring door; the role stream leaves it shut.
 	Scoring bool
+	// Calls is told of the calls that compute; nil for nobody.
+	Calls Calls
 	// Drain bounds how long requests in flight may take once the server stops; after it they are cut.
 	Drain time.Duration
 	// Version is the build's, for the admin door.
@@ -82,6 +86,7 @@ type Server struct {
 	parts    Parts
 	metrics  *metrics
 	failures sampler
+	guard    *guard // nil where Parts.Scoring is false
 	serving  atomic.Pointer[model]
 	doors    []*door
 	scoring  *door // nil where Parts.Scoring is false
@@ -110,6 +115,12 @@ func New(c Config, p Parts) (*Server, error) {
 	}
 	s := &Server{config: c, parts: p, metrics: m}
 	if p.Scoring {
+		if s.guard, err = newGuard(c.Limits); err != nil {
+			return nil, err
+		}
+		if err := s.guard.register(p.Registerer); err != nil {
+			return nil, fmt.Errorf("server metrics: %w", err)
+		}
 		routes, err := s.scoringRoutes()
 		if err != nil {
 			return nil, fmt.Errorf("scoring door: %w", err)
