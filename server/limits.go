@@ -223,7 +223,6 @@ func (c *call) decide(m *model, orders []scoring.Order) ([]scoring.Decision, err
 	decisions := make([]scoring.Decision, 0, len(orders))
 	for from := 0; from < len(orders); from += sliceOrders {
 		if from > 0 {
-			runtime.Gosched()
 			if err := c.turn.Yield(c.r.Context()); err != nil {
 				return nil, c.refused(err)
 			}

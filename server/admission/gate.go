@@ -62,6 +62,7 @@ type Gate struct {
 	running int
 	lines   [classes]line
 	ladder  ladder
+	breath  time.Time // when the last was drawn
 }
 
 // line is what the gate knows of a class.
@@ -193,8 +194,28 @@ func (g *Gate) dispatch(now time.Time) {
 			continue
 		}
 		g.start(t, now)
+		t.breathes = g.breathes(now)
 		t.ready <- nil
 	}
+}
+
+// Go's scheduler looks at the network when a core has nothing else to do, or every 10 ms. While work waits in line no core
+// ever has nothing to do: probes, new requests and answers would wait for those 10 ms, time and again on their way. So
+// now and then one turn sleeps for a moment before it works.
+const (
+	breathEvery = time.Millisecond
+	breathFor   = 20 * time.Microsecond
+)
+
+func breathe() { time.Sleep(breathFor) }
+
+// breathes says whether a turn that goes on working is to draw breath first. The caller holds the lock.
+func (g *Gate) breathes(now time.Time) bool {
+	if g.running < g.limit.floor || now.Sub(g.breath) < breathEvery {
+		return false
+	}
+	g.breath = now
+	return true
 }
 
 // next is the line whose turn it is, orders first where both were given the same.
