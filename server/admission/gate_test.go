@@ -137,13 +137,16 @@ func (m *machine) serve(l load, scale float64) (cost time.Duration, shed bool, e
 // TestGoodputUnderOverload offers up to ten times of what the machine can do: what it does for answers in time stays at
 // its capacity, and nothing that is served comes late.
 func TestGoodputUnderOverload(t *testing.T) {
-	const over = 20 * time.Second
 	for name, l := range map[string]load{
 		"orders of 2 ms":            {class: admission.Order, cost: 2 * time.Millisecond, slices: 1, within: 100 * time.Millisecond},
 		"orders of 5 ms, insisting": {class: admission.Order, cost: 5 * time.Millisecond, slices: 1, within: 100 * time.Millisecond, insist: true},
 		"batches of 100 ms":         {class: admission.Batch, cost: 100 * time.Millisecond, slices: 32, within: time.Second},
 		"batches with little time":  {class: admission.Batch, cost: 100 * time.Millisecond, slices: 32, within: 300 * time.Millisecond},
 	} {
+		over := 3 * time.Second
+		if l.class == admission.Batch {
+			over = 20 * time.Second
+		}
 		t.Run(name, func(t *testing.T) {
 			for _, times := range []float64{0.8, 2, 5, 10} {
 				synctest.Test(t, func(t *testing.T) {
@@ -173,7 +176,7 @@ func TestGoodputUnderOverload(t *testing.T) {
 // TestBatchesDoNotStarveOrders puts ten times too many batches beside orders that need three tenths of the machine,
 // and the other way round.
 func TestBatchesDoNotStarveOrders(t *testing.T) {
-	const over = 20 * time.Second
+	const over = 6 * time.Second
 	orders := load{class: admission.Order, cost: time.Millisecond, slices: 1, within: 100 * time.Millisecond}
 	batches := load{class: admission.Batch, cost: 60 * time.Millisecond, slices: 30, within: time.Second}
 	for _, c := range []struct {
@@ -212,7 +215,7 @@ func TestBatchesDoNotStarveOrders(t *testing.T) {
 // TestShedsBeforeItRefuses offers twice of what the machine explains and half of what it scores.
 func TestShedsBeforeItRefuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const over = 120 * time.Second
+		const over = 30 * time.Second
 		m := newMachine()
 		l := load{class: admission.Order, cost: 4 * time.Millisecond, bare: time.Millisecond, slices: 1, within: 200 * time.Millisecond}
 		o := m.run(l.offered(2), over)
