@@ -57,6 +57,9 @@ func New(c Config, s *scoring.Scorer, d *schemas.Decoder, r ResultsFunc, log *sl
 	}
 }
 
+// GiveWay makes the pipeline work only when it is its turn. Call it before the first batch.
+func (p *Pipeline) GiveWay(t *Turns) { p.cores.turns = t }
+
 // Worker handles the batches of one partition, one after another. Use it from one goroutine.
 type Worker struct {
 	pipeline  *Pipeline
