@@ -141,7 +141,7 @@ func (c *call) rate() error {
 	return &refusal{rateLimited, "this client sends more requests than it may"}
 }
 
-// refused turns an error of the gate into what the client sees.
+// refused turns an error of the gate or the connection into what the client sees.
 func (c *call) refused(err error) error {
 	switch {
 	case err == nil:
@@ -152,7 +152,7 @@ func (c *call) refused(err error) error {
 	case errors.Is(err, admission.ErrBusy):
 		c.metrics.refused(c.class, refusedBusy)
 		return &refusal{overloaded, "more is asked for than can be done"}
-	default:
+	default: // of the request's context or its connection: nobody reads this
 		c.metrics.refused(c.class, refusedGone)
 		return &refusal{overloaded, "the client has gone"}
 	}
@@ -173,7 +173,7 @@ func (c *call) body(limit int64) ([]byte, error) {
 	control := http.NewResponseController(c.w)
 	arrive := min(time.Until(c.due), readTimeout)
 	if err := control.SetReadDeadline(time.Now().Add(arrive)); err != nil {
-		return nil, fmt.Errorf("bound the body's time: %w", err)
+		return nil, c.refused(fmt.Errorf("bound the body's time: %w", err))
 	}
 	body, err := readBody(c.w, c.r, limit, c.take)
 	if err != nil && !time.Now().Before(c.due) {
@@ -184,7 +184,7 @@ func (c *call) body(limit int64) ([]byte, error) {
 	}
 	// What is watched for from here on is that the client goes, and for that there is time.
 	if err := control.SetReadDeadline(time.Time{}); err != nil {
-		return nil, fmt.Errorf("lift the body's bound: %w", err)
+		return nil, c.refused(fmt.Errorf("lift the body's bound: %w", err))
 	}
 	return body, nil
 }
@@ -256,7 +256,7 @@ func (c *call) answer(body []byte) error {
 			return err
 		}
 		if err := http.NewResponseController(c.w).SetWriteDeadline(time.Now().Add(answerTimeout)); err != nil {
-			return fmt.Errorf("bound the answer's time: %w", err)
+			return c.refused(fmt.Errorf("bound the answer's time: %w", err))
 		}
 	}
 	writeJSON(c.w, http.StatusOK, "application/json", body)

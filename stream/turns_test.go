@@ -55,7 +55,7 @@ func TestTheStreamGivesWayToCalls(t *testing.T) {
 		work := func(rounds int) {
 			var partitions sync.WaitGroup
 			for p := range 3 {
-				batch := (&events{orders: orders}).batch(400, none)
+				batch := (&events{orders: orders}).batch(200, none)
 				for i := range batch {
 					batch[i].Partition = p
 				}
@@ -73,7 +73,7 @@ func TestTheStreamGivesWayToCalls(t *testing.T) {
 		turns.Begin()
 		turns.Begin()
 		turns.End()
-		work(3)
+		work(2)
 		if got := engine.most.Swap(0); got != c.beside {
 			t.Errorf("%d cores: %d slices at once beside a call, want %d", c.cores, got, c.beside)
 		}
@@ -86,13 +86,13 @@ func TestTheStreamGivesWayToCalls(t *testing.T) {
 				turns.End()
 			}
 		})
-		work(3)
+		work(1)
 		stop()
 		caller.Wait()
 		turns.End()
 		time.Sleep(150 * time.Millisecond)
 		engine.most.Store(0)
-		work(3)
+		work(2)
 		if c.cores > 1 && engine.most.Load() <= c.beside {
 			t.Errorf("%d cores: %d slices at once without a call, want more", c.cores, engine.most.Load())
 		}
