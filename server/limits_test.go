@@ -276,3 +276,34 @@ func TestNothingLeaks(t *testing.T) {
 		t.Errorf("afterwards: %d %s", a.status, a.body)
 	}
 }
+
+// TestUnreadAnswersHoldNoTurn has a client that sends batch after batch and reads no answer, until the kernel takes no more
+// of them: the turn of the last one is over all the same, and the connection ends when an answer's time is over.
+func TestUnreadAnswersHoldNoTurn(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	batch := "[" + strings.Repeat(example+",", 999) + example + "]"
+	text := fmt.Sprintf("POST /score/batch HTTP/1.1\r\nHost: x\r\n%sContent-Length: %d\r\n\r\n%s", jsonLine, len(batch), batch)
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", r.Scoring)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sending sync.WaitGroup
+	sending.Go(func() {
+		for {
+			if _, err := io.WriteString(conn, text); err != nil {
+				return // it was cut
+			}
+		}
+	})
+	for decided := -1.0; decided != r.metric(t, "riskscorer_http_decisions_total"); time.Sleep(time.Second) {
+		decided = r.metric(t, "riskscorer_http_decisions_total")
+	}
+	if flying, computing := r.metric(t, "riskscorer_http_requests_in_flight"), r.metric(t, "riskscorer_http_computing_requests"); flying != 1 || computing != 0 {
+		t.Errorf("%v requests are in flight and %v compute, want one whose answer nobody reads, which does not", flying, computing)
+	}
+	r.await(t, 0, "riskscorer_http_requests_in_flight")
+	r.idle(t)
+	_ = conn.Close()
+	sending.Wait()
+}

@@ -158,6 +158,9 @@ func TestGoodputUnderOverload(t *testing.T) {
 					if want := 0.9 * min(times, 1); got < want {
 						t.Errorf("%v times: goodput %.3f, want %.3f", times, got, want)
 					}
+					if got := o.quantile(0.99); l.class == admission.Order && got > 50*time.Millisecond {
+						t.Errorf("%v times: p99 %v, want a short line", times, got)
+					}
 					if times < 1 && o.refused > o.offered/100 {
 						t.Errorf("%v times: %d of %d refused", times, o.refused, o.offered)
 					}
@@ -256,7 +259,34 @@ func TestTooLittleTime(t *testing.T) {
 	})
 }
 
-// TestCancelledRequestsLeaveNothing lets clients go while they wait, at the very moment of their turn too.
+// TestGoneAtItsTurn lets a client go in the moment in which its turn comes.
+func TestGoneAtItsTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gate := admission.New(1)
+		for range 500 {
+			first, err := gate.Enter(context.Background(), admission.Request{Size: 1, Due: time.Now().Add(time.Second)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(context.Background())
+			var waiting sync.WaitGroup
+			waiting.Go(func() {
+				if turn, err := gate.Enter(ctx, admission.Request{Size: 1, Due: time.Now().Add(time.Second)}); err == nil {
+					turn.Leave()
+				}
+			})
+			synctest.Wait()
+			cancel() // it learns of that, but before it is out of the line its turn has come
+			first.Leave()
+			waiting.Wait()
+			if s := gate.State(); s.Running != 0 {
+				t.Fatalf("%d turns run after all have gone", s.Running)
+			}
+		}
+	})
+}
+
+// TestCancelledRequestsLeaveNothing lets clients go while they wait and between two slices.
 func TestCancelledRequestsLeaveNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMachine()
