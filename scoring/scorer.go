@@ -68,6 +68,23 @@ type scratch struct{ rows, margins, scores, contributions []float64 }
 // Decide appends one decision per order to dst, in order. Every order's row must come from this scorer's contract.
 // The decisions share nothing with the orders or with later calls.
 func (s *Scorer) Decide(dst []Decision, orders []Order) []Decision {
+	return s.decide(dst, orders, s.engine.Explains())
+}
+
+// DecideUnexplained is Decide without the cost of reasons: the same decisions, with Explanation None and no reasons.
+// Where the engine cannot explain there is nothing to save, and it is Decide.
+func (s *Scorer) DecideUnexplained(dst []Decision, orders []Order) []Decision {
+	from := len(dst)
+	dst = s.decide(dst, orders, false)
+	if s.engine.Explains() {
+		for i := range dst[from:] {
+			dst[from+i].Explanation, dst[from+i].Reasons = None, nil
+		}
+	}
+	return dst
+}
+
+func (s *Scorer) decide(dst []Decision, orders []Order, explain bool) []Decision {
 	n, width := len(orders), s.contract.NumFeature()
 	w, _ := s.scratch.Get().(*scratch)
 	defer s.scratch.Put(w)
@@ -79,7 +96,7 @@ func (s *Scorer) Decide(dst []Decision, orders []Order) []Decision {
 	w.scores = slices.Grow(w.scores[:0], n)[:n]
 	s.engine.MarginsTo(w.margins, w.rows)
 	s.engine.PredictionsTo(w.scores, w.margins)
-	if s.engine.Explains() {
+	if explain {
 		w.contributions = slices.Grow(w.contributions[:0], n*(width+1))[:n*(width+1)]
 		s.engine.ContributionsTo(w.contributions, w.rows)
 	}
@@ -94,7 +111,7 @@ func (s *Scorer) Decide(dst []Decision, orders []Order) []Decision {
 			Reasons:      s.global,
 			Explanation:  Global,
 		}
-		if s.engine.Explains() {
+		if explain {
 			phi := w.contributions[i*(width+1) : (i+1)*(width+1)]
 			d.Explanation = Exact
 			d.Contributions, d.Base = slices.Clone(phi[:width]), phi[width]

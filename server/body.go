@@ -18,8 +18,12 @@ const (
 	maxBatchBytes = 1 << 20
 )
 
+// firstChunk is what is set aside for a body before any of it has come; most orders fit.
+const firstChunk = 2 << 10
+
 // readBody returns the request's JSON, unparsed, or a *refusal. What the headers tell is judged before a byte is read.
-func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+// Memory is taken as the body comes, so that a claim alone costs nothing.
+func readBody(w http.ResponseWriter, r *http.Request, limit int64, take func(bytes int64) error) ([]byte, error) {
 	if err := checkHeaders(w, r.Header); err != nil {
 		return nil, err
 	}
@@ -27,18 +31,32 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	if r.ContentLength > limit {
 		return nil, oversized
 	}
-	if r.ContentLength > 0 {
-		body := make([]byte, r.ContentLength)
-		_, err := io.ReadFull(r.Body, body)
-		return body, readError(err)
-	}
 	// One byte over the limit tells a body that is too large. What is left of it is net/http's to drain, within its
 	// own bound, so that the connection stays usable.
-	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
-	if err == nil && int64(len(body)) > limit {
-		return nil, oversized
+	most := limit + 1
+	if r.ContentLength > 0 {
+		most = r.ContentLength
 	}
-	return body, readError(err)
+	var body []byte
+	for size := min(most, firstChunk); ; size = min(most, 2*size) {
+		if err := take(size - int64(len(body))); err != nil {
+			return nil, err
+		}
+		had := len(body)
+		body = append(make([]byte, 0, size), body...)[:size]
+		n, err := io.ReadFull(r.Body, body[had:])
+		body = body[:had+n]
+		switch {
+		case r.ContentLength <= 0 && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)):
+			return body, nil
+		case err != nil:
+			return nil, readError(err)
+		case int64(len(body)) > limit:
+			return nil, oversized
+		case int64(len(body)) == most:
+			return body, nil
+		}
+	}
 }
 
 func checkHeaders(w http.ResponseWriter, h http.Header) error {

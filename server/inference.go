@@ -5,9 +5,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/trendbuy/riskscorer/schemas"
+	"github.com/trendbuy/riskscorer/server/admission"
 	"github.com/trendbuy/riskscorer/server/oip"
 )
 
@@ -111,16 +111,24 @@ func (s *Server) namedModel(r *http.Request) (*model, error) {
 // infer answers an inference request: orders by column, answered whole or not at all, since a tensor has no place for a
 // problem.
 func (s *Server) infer(w http.ResponseWriter, r *http.Request) error {
-	due := time.Now().Add(s.config.ScoreDeadline)
+	r, err := takeTensors(w, r)
+	if err != nil {
+		return err
+	}
+	c, err := s.arrive(w, r, admission.Batch, false)
+	if err != nil {
+		return err
+	}
+	defer c.end()
 	m, err := s.namedModel(r)
 	if err != nil {
 		return err
 	}
-	if r, err = takeTensors(w, r); err != nil {
+	body, err := c.body(maxBatchBytes)
+	if err != nil {
 		return err
 	}
-	body, err := readBody(w, r, maxBatchBytes)
-	if err != nil {
+	if err := c.enter(body); err != nil {
 		return err
 	}
 	text, tail, err := splitTensors(r.Header, body)
@@ -134,7 +142,8 @@ func (s *Server) infer(w http.ResponseWriter, r *http.Request) error {
 	if err := oip.Check(m.scorer, request); err != nil {
 		return err
 	}
-	decisions, err := s.decide(m, request.Orders, due)
+	notes(w).orders = len(request.Orders)
+	decisions, err := c.decide(m, request.Orders)
 	if err != nil {
 		return err
 	}
@@ -143,12 +152,10 @@ func (s *Server) infer(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if tail == nil {
-		writeJSON(w, http.StatusOK, "application/json", text)
-		return nil
+		return c.answer(text)
 	}
 	w.Header().Set(inferenceHeader, strconv.Itoa(len(text)))
-	writeJSON(w, http.StatusOK, octets, append(text, tail...))
-	return nil
+	return c.answerAs(octets, append(text, tail...))
 }
 
 // takeTensors returns the request with a Content-Type that readBody takes. With the header that says where its JSON ends a

@@ -22,6 +22,8 @@ type metrics struct {
 	panics    prometheus.Counter
 	decisions *prometheus.CounterVec
 	rejects   *prometheus.CounterVec
+	refusals  *prometheus.CounterVec
+	shed      prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
@@ -55,8 +57,13 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Name: "riskscorer_http_rejected_orders_total",
 			Help: "Orders refused over HTTP, by reject class; a body that is refused whole counts as one order.",
 		}, []string{"class"}),
+		refusals: newRefusals(),
+		shed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "riskscorer_http_shed_decisions_total",
+			Help: "Decisions made for HTTP without reasons (explanation NONE), to save their cost under overload.",
+		}),
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.durations, m.inFlight, m.panics, m.decisions, m.rejects} {
+	for _, c := range []prometheus.Collector{m.requests, m.durations, m.inFlight, m.panics, m.decisions, m.rejects, m.refusals, m.shed} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}

@@ -113,7 +113,7 @@ func scoreOperation(x *examples) *huma.Operation {
 			Name: "explain", In: "query",
 			Description: "`full` adds the margin, the base value and every feature's contribution; any other value is ignored.",
 			Schema:      &huma.Schema{Type: huma.TypeString},
-		}},
+		}, timeoutParam()},
 		RequestBody: jsonBody("Order", fmt.Sprintf("One order, at most %d bytes.", maxOrderBytes), x.order),
 		Responses: withProblems(x, "/score", &huma.Response{
 			Description: "The decision.",
@@ -134,6 +134,7 @@ func batchOperation(x *examples) *huma.Operation {
 		Summary:     fmt.Sprintf("Score 1 to %d orders", schemas.MaxBatch),
 		Description: "Each order is answered by itself, in order: with its decision, or with the problem that POST /score would have answered.",
 		Tags:        []string{"scoring"},
+		Parameters:  []*huma.Param{timeoutParam()},
 		RequestBody: jsonBody("Batch", fmt.Sprintf("The orders, at most %d bytes.", maxBatchBytes), []any{x.order, x.badOrder}),
 		Responses: withProblems(x, "/score/batch", &huma.Response{
 			Description: "A decision or a problem for each order.",
@@ -181,6 +182,7 @@ func withProblems(x *examples, path string, ok *huma.Response) map[string]*huma.
 	responses := map[string]*huma.Response{"200": ok}
 	for _, k := range []kind{
 		syntax, unauthorized, forbidden, invalidOrder, methodNotAllowed, slowRequest, tooLarge, mediaType, contentEncoding, internal, notReady, unlogged, deadline,
+		badHeader, rateLimited, overloaded,
 	} {
 		status, title := k.status()
 		code := strconv.Itoa(status)
@@ -192,7 +194,7 @@ func withProblems(x *examples, path string, ok *huma.Response) map[string]*huma.
 		media := responses[code].Content[problemType(path)]
 		media.Examples[string(k)] = &huma.Example{Summary: title, Value: x.problem(k, path)}
 		switch k {
-		case notReady:
+		case notReady, rateLimited:
 			responses[code].Headers = retryHeader()
 		case unauthorized:
 			responses[code].Headers = challengeHeader()
@@ -209,6 +211,15 @@ func withProblems(x *examples, path string, ok *huma.Response) map[string]*huma.
 func challengeHeader() map[string]*huma.Param {
 	return map[string]*huma.Param{
 		"WWW-Authenticate": {Description: "What the door asks for.", Schema: &huma.Schema{Type: huma.TypeString}},
+	}
+}
+
+func timeoutParam() *huma.Param {
+	most := maxTimeoutText
+	return &huma.Param{
+		Name: timeoutHeader, In: "header",
+		Description: "How long the caller waits, in seconds from the header's arrival. The server's own limit holds where it is less.",
+		Schema:      &huma.Schema{Type: huma.TypeString, Pattern: `^(0*[1-9][0-9]*(\.[0-9]+)?|0+\.0*[1-9][0-9]*)$`, MaxLength: &most},
 	}
 }
 

@@ -106,6 +106,12 @@ func (x *examples) problem(k kind, instance string) *problem {
 		p.Detail = "Content-Type must be application/json, in UTF-8"
 	case contentEncoding:
 		p.Detail = "send the body as it is, without Content-Encoding"
+	case badHeader:
+		p.Detail = timeoutHeader + " must be given once, as a decimal number of seconds above 0, such as 0.25"
+	case rateLimited:
+		p.Detail = "this client sends more requests than it may"
+	case overloaded:
+		p.Detail = "more is asked for than can be done"
 	case notReady:
 		p.Detail = "no model is loaded yet"
 	case unlogged:

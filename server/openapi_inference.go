@@ -163,7 +163,7 @@ func inferOperation(x *examples, id, path string) *huma.Operation {
 		Parameters: []*huma.Param{{
 			Name: inferenceHeader, In: "header", Schema: lengthSchema,
 			Description: "Length of the JSON at the body's begin, where tensors follow it in bytes.",
-		}},
+		}, timeoutParam()},
 		RequestBody: jsonBody("InferenceRequest", fmt.Sprintf("The tensors, at most %d bytes.", maxBatchBytes), x.inference.request),
 		Responses:   withProblems(x, path, ok),
 	}

@@ -35,11 +35,15 @@ const (
 	deadline         kind = "deadline"
 	reloadRefused    kind = "reload-refused"
 	unlogged         kind = "unlogged"
+	badHeader        kind = "bad-header"
+	rateLimited      kind = "rate-limited"
+	overloaded       kind = "overloaded"
 )
 
 const problemTypes = "https://github.com/trendbuy/riskscorer/blob/main/docs/problems.md#"
 
-// retryAfter is how long a client is asked to wait while there is no model: about the time that one takes to open.
+// retryAfter is how long a client is asked to wait while there is no model, about the time that one takes to open, or
+// no room: an overload that lasts is not over sooner.
 const retryAfter = "1"
 
 // status returns the kind's HTTP status and title.
@@ -73,6 +77,12 @@ func (k kind) status() (code int, title string) {
 		return http.StatusGatewayTimeout, "The deadline has passed"
 	case reloadRefused:
 		return http.StatusConflict, "The model was not replaced"
+	case badHeader:
+		return http.StatusBadRequest, "A header is malformed"
+	case rateLimited:
+		return http.StatusTooManyRequests, "The client sends too many requests"
+	case overloaded:
+		return http.StatusServiceUnavailable, "The service is over its capacity"
 	case internal:
 	}
 	return http.StatusInternalServerError, "The server failed"

@@ -3,10 +3,10 @@ package server
 import (
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/trendbuy/riskscorer/schemas"
 	"github.com/trendbuy/riskscorer/scoring"
+	"github.com/trendbuy/riskscorer/server/admission"
 )
 
 // model is the scorer that serves, with what is derived from it once.
@@ -36,13 +36,21 @@ func (s *Server) model() (*model, error) {
 
 // score answers POST /score: one order, one decision.
 func (s *Server) score(w http.ResponseWriter, r *http.Request) error {
-	due := time.Now().Add(s.config.ScoreDeadline)
+	full := explainFull(r)
+	c, err := s.arrive(w, r, admission.Order, full)
+	if err != nil {
+		return err
+	}
+	defer c.end()
 	m, err := s.model()
 	if err != nil {
 		return err
 	}
-	body, err := readBody(w, r, maxOrderBytes)
+	body, err := c.body(maxOrderBytes)
 	if err != nil {
+		return err
+	}
+	if err := c.enter(body); err != nil {
 		return err
 	}
 	order, err := schemas.ParseOrder(body, m.scorer.Contract(), s.parts.Extra)
@@ -52,33 +60,34 @@ func (s *Server) score(w http.ResponseWriter, r *http.Request) error {
 	orders := [...]scoring.Order{order}
 	note := notes(w)
 	note.orderID, note.orders = order.ID, 1
-	end := s.traceDecision(r, m, 1)
-	decisions, err := s.decide(m, orders[:], due)
-	end()
+	decisions, err := c.decide(m, orders[:])
 	if err != nil {
 		return err
 	}
-	if err := s.logDecisions(w, m, orders[:], decisions); err != nil {
-		return err
+	var reasons []scoring.Reason
+	if full {
+		reasons = m.scorer.AllReasons(&decisions[0], &orders[0])
 	}
-	var full []scoring.Reason
-	if explainFull(r) {
-		full = m.scorer.AllReasons(&decisions[0], &orders[0])
-	}
-	writeJSON(w, http.StatusOK, "application/json", schemas.AppendAnswer(nil, m.wire, &orders[0], &decisions[0], full))
-	return nil
+	return c.answer(schemas.AppendAnswer(nil, m.wire, &orders[0], &decisions[0], reasons))
 }
 
 // scoreBatch answers POST /score/batch: an array of orders by an array of decisions or problems, item by item. It
 // gives no full explanations: of 1,000 orders under a wide model they would have no useful bound.
 func (s *Server) scoreBatch(w http.ResponseWriter, r *http.Request) error {
-	due := time.Now().Add(s.config.ScoreDeadline)
+	c, err := s.arrive(w, r, admission.Batch, false)
+	if err != nil {
+		return err
+	}
+	defer c.end()
 	m, err := s.model()
 	if err != nil {
 		return err
 	}
-	body, err := readBody(w, r, maxBatchBytes)
+	body, err := c.body(maxBatchBytes)
 	if err != nil {
+		return err
+	}
+	if err := c.enter(body); err != nil {
 		return err
 	}
 	items, err := schemas.ParseBatch(body, m.scorer.Contract(), s.parts.Extra)
@@ -92,17 +101,11 @@ func (s *Server) scoreBatch(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	notes(w).orders = len(items)
-	end := s.traceDecision(r, m, len(orders))
-	decisions, err := s.decide(m, orders, due)
-	end()
+	decisions, err := c.decide(m, orders)
 	if err != nil {
 		return err
 	}
-	if err := s.logDecisions(w, m, orders, decisions); err != nil {
-		return err
-	}
-	writeJSON(w, http.StatusOK, "application/json", s.appendBatch(nil, m, items, orders, decisions))
-	return nil
+	return c.answer(s.appendBatch(nil, m, items, orders, decisions))
 }
 
 // appendBatch appends the answer of a batch: decisions are those of the items that are valid, in order.
@@ -124,23 +127,6 @@ func (s *Server) appendBatch(dst []byte, m *model, items []schemas.BatchItem, or
 		decided++
 	}
 	return append(dst, ']')
-}
-
-// decide scores the orders in one call. The call itself is not interrupted: it is bounded by the batch's size, and a
-// decision that comes too late is not answered.
-func (s *Server) decide(m *model, orders []scoring.Order, due time.Time) ([]scoring.Decision, error) {
-	late := &refusal{deadline, "the decision was not ready within " + s.config.ScoreDeadline.String()}
-	if time.Now().After(due) {
-		return nil, late
-	}
-	decisions := m.scorer.Decide(make([]scoring.Decision, 0, len(orders)), orders)
-	if time.Now().After(due) {
-		return nil, late
-	}
-	for i := range decisions {
-		s.metrics.decided(decisions[i].Band, m.wire.Version)
-	}
-	return decisions, nil
 }
 
 // explainFull says whether ?explain=full stands in the query; whatever else stands there is ignored.

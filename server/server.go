@@ -55,6 +55,8 @@ type Config struct {
 	AccessLogErrors int `env:"ACCESS_LOG_ERRORS, default=100" help:"lines a second, at most, about requests that were refused or failed; 0 is none"`
 
 	DecisionLog DecisionLogConfig
+
+	Limits Limits
 }
 
 // Models is the model that serves. Its methods are safe for concurrent use.
@@ -79,6 +81,8 @@ type Parts struct {
 	Extra schemas.Extra
 	// Scoring opens the scoring door; the role stream leaves it shut.
 	Scoring bool
+	// Calls is told of the calls that compute; nil for nobody.
+	Calls Calls
 	// Drain bounds how long requests in flight may take once the server stops; after it they are cut.
 	Drain time.Duration
 	// Version is the build's, for the admin door.
@@ -103,6 +107,7 @@ type Server struct {
 	failures  sampler
 	access    *accessMetrics
 	accessLog accessLog
+	guard     *guard       // nil where Parts.Scoring is false
 	decisions *decisionLog // nil for none
 	serving   atomic.Pointer[model]
 	versions  [2]string // of the model before and of the one that serves, for ModelChanged
@@ -153,6 +158,12 @@ func New(c Config, p Parts) (*Server, error) {
 		}
 	}
 	if p.Scoring {
+		if s.guard, err = newGuard(c.Limits); err != nil {
+			return nil, err
+		}
+		if err := s.guard.register(p.Registerer); err != nil {
+			return nil, fmt.Errorf("server metrics: %w", err)
+		}
 		routes, err := s.scoringRoutes()
 		if err != nil {
 			return nil, fmt.Errorf("scoring door: %w", err)

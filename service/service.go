@@ -31,12 +31,13 @@ type Service struct {
 	server   *server.Server
 	client   *broker.Client     // nil in role serve
 	consumer *consumer.Consumer // nil in role serve
+	turns    *stream.Turns      // taken by the stream, which gives way to calls
 }
 
 // New opens the bundle and the listeners; version is the build's. A *bundle.CheckError is a bundle that may not serve.
 // After an error nothing is left open.
 func New(ctx context.Context, c Config, version string, log *slog.Logger) (*Service, error) {
-	s := &Service{config: c, log: log, registry: prometheus.NewRegistry()}
+	s := &Service{config: c, log: log, registry: prometheus.NewRegistry(), turns: stream.NewTurns()}
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	var err error
 	if s.models, err = newModels(c, log, s.registry); err != nil {
@@ -69,7 +70,7 @@ func New(ctx context.Context, c Config, version string, log *slog.Logger) (*Serv
 func (s *Service) openDoors(ctx context.Context, version string) error {
 	var err error
 	s.server, err = server.New(s.config.Server, server.Parts{
-		Models: s, Readiness: s,
+		Models: s, Readiness: s, Calls: s.turns,
 		Extra: s.config.ExtraFeatures, Scoring: s.config.Role != RoleStream,
 		Drain: s.config.Consumer.DrainTimeout, Version: version, Parity: func() any { return s.current.Load().parity }, Reloader: s.reloader, Tracer: s.tracing.tracer(),
 		Registerer: s.registry, Gatherer: s.registry, Logger: s.log,
@@ -92,6 +93,7 @@ func (s *Service) openStream() error {
 	}
 	pipeline := stream.New(c.Stream, s, s.log, s.registry)
 	pipeline.Trace(s.tracing.tracer())
+	pipeline.GiveWay(s.turns)
 	publisher := producer.New(client, c.Producer, s.log, s.registry)
 	s.consumer, err = consumer.New(client, c.Consumer, func(int) consumer.Handler {
 		return pipeline.Worker(publisher.Worker())

@@ -15,6 +15,7 @@ const sliceRecords = 32
 type cores struct {
 	total int64
 	busy  atomic.Int64 // goroutines at work; more than total when there are more partitions than cores
+	turns *Turns       // nil to give way to nobody
 }
 
 // spread calls do for the slices of [0, n), each once, in any order, by as many goroutines as there are idle cores.
@@ -29,7 +30,7 @@ func (c *cores) spread(n int, do func(from, to int)) {
 				return
 			}
 			from := int(i) * sliceRecords
-			do(from, min(n, from+sliceRecords))
+			c.turns.slice(func() { do(from, min(n, from+sliceRecords)) })
 			if i < count-1 {
 				runtime.Gosched()
 			}

@@ -54,6 +54,9 @@ func New(c Config, models Models, log *slog.Logger, reg prometheus.Registerer) *
 	}
 }
 
+// GiveWay makes the pipeline work only when it is its turn. Call it before the first batch.
+func (p *Pipeline) GiveWay(t *Turns) { p.cores.turns = t }
+
 // Worker handles the batches of one partition, one after another. Use it from one goroutine.
 type Worker struct {
 	pipeline  *Pipeline
