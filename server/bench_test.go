@@ -20,6 +20,11 @@ func BenchmarkScoreBatch(b *testing.B) {
 	benchmark(b, "/score/batch", "["+strings.TrimSuffix(strings.Repeat(example+",", 100), ",")+"]")
 }
 
+// BenchmarkInfer is the same 100 orders as tensors.
+func BenchmarkInfer(b *testing.B) {
+	benchmark(b, inferPath, exampleTensors(100).String())
+}
+
 // BenchmarkRefuse is one order that is against the contract.
 func BenchmarkRefuse(b *testing.B) {
 	benchmark(b, "/score", discount("35"))
