@@ -83,7 +83,7 @@ func (a *Access) validate(prefix string) error {
 
 // Validate returns everything that is wrong with the doors' settings, by the variables' names.
 func (c *Config) Validate() error {
-	errs := []error{c.HTTP.validate("HTTP_"), c.Admin.validate("ADMIN_"), c.Metrics.validate("METRICS_"), validateOrigins(c.CORSOrigins)}
+	errs := []error{c.HTTP.validate("HTTP_"), c.Admin.validate("ADMIN_"), c.Metrics.validate("METRICS_"), validateOrigins(c.CORSOrigins), c.Limits.validate()}
 	if c.Admin.auth() == AuthNone && !onLoopback(c.AdminAddr) {
 		errs = append(errs, fmt.Errorf("ADMIN_ADDR is %q, which others than this host can reach: set ADMIN_AUTH, or an address on the loopback", c.AdminAddr))
 	}

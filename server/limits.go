@@ -71,9 +71,6 @@ type guard struct {
 }
 
 func newGuard(l Limits) (*guard, error) {
-	if err := l.validate(); err != nil {
-		return nil, err
-	}
 	clients, err := l.clients()
 	if err != nil {
 		return nil, err
