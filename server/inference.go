@@ -124,11 +124,8 @@ func (s *Server) infer(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	body, err := c.body(maxBatchBytes)
+	body, err := c.receive(maxBatchBytes)
 	if err != nil {
-		return err
-	}
-	if err := c.enter(body); err != nil {
 		return err
 	}
 	text, tail, err := splitTensors(r.Header, body)

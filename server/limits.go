@@ -82,7 +82,7 @@ func newGuard(l Limits) (*guard, error) {
 	}, nil
 }
 
-// call is a scoring request on its way: arrive, body, enter, decide, answer. End it with end, whatever happens.
+// call is a scoring request on its way: arrive, receive, decide, answer. End it with end, whatever happens.
 type call struct {
 	*Server
 	w       http.ResponseWriter
@@ -91,7 +91,7 @@ type call struct {
 	insists bool
 	due     time.Time
 	held    int64           // of the class's memory
-	turn    *admission.Turn // nil before enter and after answer
+	turn    *admission.Turn // nil before receive and after answer
 }
 
 // arrive judges a request by its header alone: the client's rate, the time it has, and whether there is room for it.
@@ -184,6 +184,15 @@ func (c *call) body(limit int64) ([]byte, error) {
 		return nil, c.refused(fmt.Errorf("lift the body's bound: %w", err))
 	}
 	return body, nil
+}
+
+// receive reads the request's body and waits for the call's turn to compute.
+func (c *call) receive(limit int64) ([]byte, error) {
+	body, err := c.body(limit)
+	if err != nil {
+		return nil, err
+	}
+	return body, c.enter(body)
 }
 
 // enter waits for the call's turn to compute.

@@ -46,11 +46,8 @@ func (s *Server) score(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	body, err := c.body(maxOrderBytes)
+	body, err := c.receive(maxOrderBytes)
 	if err != nil {
-		return err
-	}
-	if err := c.enter(body); err != nil {
 		return err
 	}
 	order, err := schemas.ParseOrder(body, m.scorer.Contract(), s.parts.Extra)
@@ -83,11 +80,8 @@ func (s *Server) scoreBatch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	body, err := c.body(maxBatchBytes)
+	body, err := c.receive(maxBatchBytes)
 	if err != nil {
-		return err
-	}
-	if err := c.enter(body); err != nil {
 		return err
 	}
 	items, err := schemas.ParseBatch(body, m.scorer.Contract(), s.parts.Extra)

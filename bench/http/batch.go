@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"syscall"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -17,11 +15,6 @@ import (
 	"github.com/trendbuy/riskscorer/schemas"
 	"github.com/trendbuy/riskscorer/scoring"
 	"github.com/trendbuy/riskscorer/scoring/bundle"
-)
-
-const (
-	stageRounds = 5
-	stageLimit  = time.Second // of processor time a stage
 )
 
 // batchTurn is a turn of batches of schemas.MaxBatch orders.
@@ -125,29 +118,7 @@ func printStages(_ context.Context, args []string) error {
 			}
 		}},
 	} {
-		all = append(all, stage{s.name, timed(len(orders), s.run)})
+		all = append(all, stage{s.name, report.Timed(len(orders), s.run)})
 	}
 	return json.NewEncoder(os.Stdout).Encode(all)
-}
-
-// timed returns the median over stageRounds of the microseconds of processor time an order.
-func timed(orders int, run func()) float64 {
-	run() // warms up
-	rounds := make([]float64, stageRounds)
-	for i := range rounds {
-		begin, n := processorTime(), 0
-		for processorTime()-begin < stageLimit/stageRounds {
-			run()
-			n += orders
-		}
-		rounds[i] = float64((processorTime() - begin).Nanoseconds()) / 1e3 / float64(n)
-	}
-	return report.Median(rounds)
-}
-
-// processorTime is what this process has used, user and system.
-func processorTime() time.Duration {
-	var use syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &use) // it fails for a bad argument only
-	return time.Duration(use.Utime.Nano() + use.Stime.Nano())
 }

@@ -1,4 +1,4 @@
-// Package report provides what the benchmarks' pages have in common: the machine, its load, medians, and the table of
+// Package report provides what the benchmarks' pages have in common: the machine, its load, medians, timed runs, and the table of
 // what was aimed at.
 package report
 

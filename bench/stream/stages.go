@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
-	"syscall"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -19,11 +17,7 @@ import (
 	"github.com/trendbuy/riskscorer/scoring/bundle"
 )
 
-const (
-	stageBatch  = 500 // the default of BATCH_MAX_RECORDS
-	stageRounds = 5
-	stageLimit  = time.Second // of processor time a stage
-)
+const stageBatch = 500 // the default of BATCH_MAX_RECORDS
 
 // stage is one step of an event's way, without Kafka.
 type stage struct {
@@ -92,7 +86,7 @@ func printStages(ctx context.Context, args []string) error {
 	}
 	all := make([]stage, len(steps))
 	for i, s := range steps {
-		all[i] = stage{s.name, timed(s.run)}
+		all[i] = stage{s.name, report.Timed(stageBatch, s.run)}
 	}
 	if failed != nil {
 		return failed
@@ -103,26 +97,4 @@ func printStages(ctx context.Context, args []string) error {
 	}
 	_, err = bytes.NewReader(text).WriteTo(os.Stdout)
 	return err
-}
-
-// timed returns the median over stageRounds of the microseconds of processor time an event.
-func timed(run func()) float64 {
-	run() // warms up
-	rounds := make([]float64, stageRounds)
-	for i := range rounds {
-		begin, n := processorTime(), 0
-		for processorTime()-begin < stageLimit/stageRounds {
-			run()
-			n += stageBatch
-		}
-		rounds[i] = float64((processorTime() - begin).Nanoseconds()) / 1e3 / float64(n)
-	}
-	return report.Median(rounds)
-}
-
-// processorTime is what this process has used, user and system.
-func processorTime() time.Duration {
-	var use syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &use) // it fails for a bad argument only
-	return time.Duration(use.Utime.Nano() + use.Stime.Nano())
 }
