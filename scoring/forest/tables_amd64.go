@@ -102,8 +102,12 @@ func (v *vectorTables) find(s *tableScratch, o *outcomes, first, trees, n int) {
 	}
 }
 
-// add adds what trees contribute to s.phi.
+// add adds what trees contribute to s.phi. A single row leaves nothing in the cache for the next, and the instructions that add
+// hold too few trees to wait for many lines at once: its entries are asked for beforehand.
 func (v *vectorTables) add(s *tableScratch, p *patternTables, first, trees, n int) {
+	if n == 1 {
+		prefetchEntries(&s.ways[0], &p.entries[0], &v.trees[first], trees)
+	}
 	switch p.places {
 	case entryLanes:
 		addEntries8(&s.phi[0], &s.ways[0], &p.entries[0], &v.trees[first], trees, n)
@@ -141,6 +145,11 @@ func findWays128(ways *[tableRows]uint64, tests *treeTests, trees int, rows *byt
 //
 //go:noescape
 func findWays256(ways *[tableRows]uint64, tests *treeTests, trees int, rows *byte, stride, n int)
+
+// prefetchEntries has the entries of the first row brought into the cache.
+//
+//go:noescape
+func prefetchEntries(ways *[tableRows]uint64, entries *entry, tree *lookupTree, trees int)
 
 // addEntries8 adds each tree's sum of entries to phi[row], 8 numbers.
 //

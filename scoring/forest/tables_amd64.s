@@ -59,6 +59,38 @@
 	VADDPD    at(R10), Z12, Z12;  \
 	VMOVUPD   Z12, at(R10)
 
+// func prefetchEntries(ways *[tableRows]uint64, entries *entry, tree *lookupTree, trees int)
+TEXT ·prefetchEntries(SB), NOSPLIT, $128-32
+	MOVQ ways+0(FP), R9
+	MOVQ entries+8(FP), BX
+	MOVQ tree+16(FP), DX
+	MOVQ trees+24(FP), R12
+	ALIGN_OFFSETS
+
+tree:
+	LOAD_TREE
+	FIND_ENTRIES
+
+four:
+	MOVL 0(AX), CX
+	PREFETCHT0 (BX)(CX*1)
+	MOVL 4(AX), CX
+	PREFETCHT0 (BX)(CX*1)
+	MOVL 8(AX), CX
+	PREFETCHT0 (BX)(CX*1)
+	MOVL 12(AX), CX
+	PREFETCHT0 (BX)(CX*1)
+	ADDQ $16, AX
+	DECQ R11
+	JNZ  four
+
+	ADDQ $SIZEOF_WAYS, R9
+	ADDQ $SIZEOF_TREE, DX
+	DECQ R12
+	JNZ  tree
+	VZEROUPPER
+	RET
+
 // func addEntries8(phi *float64, ways *[tableRows]uint64, entries *entry, tree *lookupTree, trees, n int)
 TEXT ·addEntries8(SB), NOSPLIT, $128-48
 	MOVQ phi+0(FP), DI

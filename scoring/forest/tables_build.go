@@ -46,6 +46,7 @@ func newPatternTables(f *Forest, tests *nodeTests, progress *Progress) (*pattern
 		padded, p.trees = append(padded, pad), append(p.trees, tree)
 	}
 	p.entries = make([]entry, size)
+	adviseHugePages(p.entries)
 	if err := p.fill(padded, progress); err != nil {
 		return nil, fmt.Errorf("forest: tables of contributions: %w", err)
 	}
