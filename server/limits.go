@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -70,13 +71,13 @@ type guard struct {
 	memory  [2]*admission.Memory
 }
 
-func newGuard(l Limits) (*guard, error) {
+func newGuard(l Limits, cores int) (*guard, error) {
 	clients, err := l.clients()
 	if err != nil {
 		return nil, err
 	}
 	return &guard{
-		gate:    admission.New(runtime.GOMAXPROCS(0)),
+		gate:    admission.New(cmp.Or(cores, runtime.GOMAXPROCS(0))),
 		clients: clients,
 		memory:  [2]*admission.Memory{admission.NewMemory(bodyMemory), admission.NewMemory(bodyMemory)},
 	}, nil

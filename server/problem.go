@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/trendbuy/riskscorer/schemas"
@@ -125,27 +124,22 @@ func newProblem(k kind, instance, detail string, faults []fault) *problem {
 // problemOf turns a handler's error into what the client sees. The reject class is that of the
 // refused order, "" where the order is not what is wrong.
 func problemOf(err error, instance string) (*problem, schemas.RejectClass) {
-	var (
-		malformed *schemas.SyntaxError
-		invalid   *schemas.Invalid
-		refused   *refusal
-	)
-	switch {
-	case errors.As(err, &malformed):
-		faults := []fault{{Pointer: malformed.Pointer, Detail: malformed.Detail}}
-		detail := fmt.Sprintf("at byte %d: %s", malformed.Offset, malformed.Detail)
-		return newProblem(syntax, instance, detail, faults), schemas.RejectDecode
-	case errors.As(err, &invalid):
-		return invalidProblem(invalid, instance), invalid.Class()
-	case errors.As(err, &refused):
+	if refused, is := errors.AsType[*refusal](err); is { // first: under overload most are
 		class := schemas.RejectClass("")
 		if refused.kind == tooLarge {
 			class = schemas.RejectTooLarge
 		}
 		return newProblem(refused.kind, instance, refused.detail, nil), class
-	default:
-		return newProblem(internal, instance, "the failure was logged", nil), ""
 	}
+	if malformed, is := errors.AsType[*schemas.SyntaxError](err); is {
+		faults := []fault{{Pointer: malformed.Pointer, Detail: malformed.Detail}}
+		detail := fmt.Sprintf("at byte %d: %s", malformed.Offset, malformed.Detail)
+		return newProblem(syntax, instance, detail, faults), schemas.RejectDecode
+	}
+	if invalid, is := errors.AsType[*schemas.Invalid](err); is {
+		return invalidProblem(invalid, instance), invalid.Class()
+	}
+	return newProblem(internal, instance, "the failure was logged", nil), ""
 }
 
 func invalidProblem(invalid *schemas.Invalid, instance string) *problem {
@@ -181,6 +175,17 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 // logRefusal logs the client's mistakes for who looks for them, and failures of our own for everybody, sampled: they
 // come in floods. An error's text is logged only where it is ours: a body's may quote the body.
 func (s *Server) logRefusal(r *http.Request, p *problem, class schemas.RejectClass, err error) {
+	level, skipped := slog.LevelDebug, int64(0)
+	if p.Status >= http.StatusInternalServerError {
+		var ok bool
+		if skipped, ok = s.failures.take(); !ok {
+			return
+		}
+		level = slog.LevelWarn
+	}
+	if !s.parts.Logger.Enabled(r.Context(), level) {
+		return
+	}
 	attrs := []slog.Attr{
 		slog.String("method", cut(r.Method)), slog.String("route", routeOf(r)),
 		slog.Int("status", p.Status), slog.String("title", p.Title),
@@ -188,22 +193,41 @@ func (s *Server) logRefusal(r *http.Request, p *problem, class schemas.RejectCla
 	if class != "" {
 		attrs = append(attrs, slog.String("class", string(class)))
 	}
-	level := slog.LevelDebug
-	if p.Status >= http.StatusInternalServerError {
-		skipped, ok := s.failures.take()
-		if !ok {
-			return
-		}
-		level = slog.LevelWarn
+	if level == slog.LevelWarn {
 		attrs = append(attrs, slog.Any("error", err), slog.Int64("not_logged_before", skipped))
 	}
 	s.parts.Logger.LogAttrs(r.Context(), level, "request refused", attrs...)
 }
 
+// appendProblem appends the problem as JSON; text from outside may be any bytes. It is written out because a server that
+// refuses does little else.
 func appendProblem(dst []byte, p *problem) []byte {
-	// Marshal cannot fail: strings and an int, and text from outside may be any bytes.
-	data, _ := json.Marshal(p, jsontext.AllowInvalidUTF8(true))
-	return append(dst, data...)
+	text := func(name, value string) {
+		dst = append(dst, name...)
+		dst, _ = jsontext.AppendQuote(dst, value) // bytes that are no UTF-8 become U+FFFD
+	}
+	text(`{"type":`, p.Type)
+	text(`,"title":`, p.Title)
+	dst = strconv.AppendInt(append(dst, `,"status":`...), int64(p.Status), 10)
+	text(`,"detail":`, p.Detail)
+	text(`,"instance":`, p.Instance)
+	if p.OrderID != "" {
+		text(`,"order_id":`, p.OrderID)
+	}
+	dst = append(dst, `,"errors":[`...)
+	for i, f := range p.Errors {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		text(`{"pointer":`, f.Pointer)
+		text(`,"detail":`, f.Detail)
+		dst = append(dst, '}')
+	}
+	dst = append(dst, ']')
+	if p.Error != "" {
+		text(`,"error":`, p.Error)
+	}
+	return append(dst, '}')
 }
 
 func writeJSON(w http.ResponseWriter, code int, contentType string, body []byte) {

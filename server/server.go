@@ -81,6 +81,8 @@ type Parts struct {
 	Extra schemas.Extra
 	// Scoring opens the scoring door; the role stream leaves it shut.
 	Scoring bool
+	// Cores is how many calls compute at once before others wait; 0 is GOMAXPROCS.
+	Cores int
 	// Calls is told of the calls that compute; nil for nobody.
 	Calls Calls
 	// Drain bounds how long requests in flight may take once the server stops; after it they are cut.
@@ -158,7 +160,7 @@ func New(c Config, p Parts) (*Server, error) {
 		}
 	}
 	if p.Scoring {
-		if s.guard, err = newGuard(c.Limits); err != nil {
+		if s.guard, err = newGuard(c.Limits, p.Cores); err != nil {
 			return nil, err
 		}
 		if err := s.guard.register(p.Registerer); err != nil {

@@ -51,6 +51,10 @@ type Config struct {
 	ResultsFormat   string        `env:"RESULTS_FORMAT" help:"avro or json; by default avro where a schema registry or pins are set, else json"`
 	LogLevel        slog.Level    `env:"LOG_LEVEL, default=info" help:"debug, info, warn or error"`
 
+	// Cores is how many cores compute at once, and no setting: 0 is GOMAXPROCS. A program that leaves the scheduler one
+	// thread more, as riskscorer does, says so here.
+	Cores int
+
 	Server   server.Config
 	Broker   broker.Config
 	Consumer consumer.Config

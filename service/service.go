@@ -37,7 +37,7 @@ type Service struct {
 // New opens the bundle and the listeners; version is the build's. A *bundle.CheckError is a bundle that may not serve.
 // After an error nothing is left open.
 func New(ctx context.Context, c Config, version string, log *slog.Logger) (*Service, error) {
-	s := &Service{config: c, log: log, registry: prometheus.NewRegistry(), turns: stream.NewTurns()}
+	s := &Service{config: c, log: log, registry: prometheus.NewRegistry(), turns: stream.NewTurns(c.Cores)}
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	var err error
 	if s.models, err = newModels(c, log, s.registry); err != nil {
@@ -70,7 +70,7 @@ func New(ctx context.Context, c Config, version string, log *slog.Logger) (*Serv
 func (s *Service) openDoors(ctx context.Context, version string) error {
 	var err error
 	s.server, err = server.New(s.config.Server, server.Parts{
-		Models: s, Readiness: s, Calls: s.turns,
+		Models: s, Readiness: s, Calls: s.turns, Cores: s.config.Cores,
 		Extra: s.config.ExtraFeatures, Scoring: s.config.Role != RoleStream,
 		Drain: s.config.Consumer.DrainTimeout, Version: version, Parity: func() any { return s.current.Load().parity }, Reloader: s.reloader, Tracer: s.tracing.tracer(),
 		Registerer: s.registry, Gatherer: s.registry, Logger: s.log,

@@ -54,8 +54,8 @@ func New(c Config, models Models, log *slog.Logger, reg prometheus.Registerer) *
 	}
 }
 
-// GiveWay makes the pipeline work only when it is its turn. Call it before the first batch.
-func (p *Pipeline) GiveWay(t *Turns) { p.cores.turns = t }
+// GiveWay makes the pipeline work only when it is its turn, on the cores that the turns are of. Call it before the first batch.
+func (p *Pipeline) GiveWay(t *Turns) { p.cores.turns, p.cores.total = t, int64(t.cores) }
 
 // Worker handles the batches of one partition, one after another. Use it from one goroutine.
 type Worker struct {

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"runtime"
 	"sync"
 	"time"
@@ -15,8 +16,13 @@ const linger = 100 * time.Millisecond
 // that others wanted the core, and then less, as TCP takes of a network. (CockroachDB's elastic CPU does so by the
 // latency of Go's scheduler.)
 const (
-	minShare = 0.1
-	maxLate  = time.Millisecond
+	minShare = 0.05
+	// A pause after which nobody wanted the core adds more, one that ended late keeps less: where one in 30 ends late, the
+	// share stays at a third. A tenfold more made a third of them late, and calls with them.
+	more = 0.002
+	less = 0.8
+	// Go's timers are up to a millisecond late where nobody wants the core.
+	maxLate  = 1500 * time.Microsecond
 	minPause = 50 * time.Microsecond
 	maxPause = 20 * time.Millisecond
 )
@@ -25,7 +31,7 @@ const (
 // core less than there are, at least on one. A stream can wait, its queue is Kafka; a customer cannot. It is safe for
 // concurrent use.
 type Turns struct {
-	most int // slices at once while calls come
+	cores int
 
 	mu     sync.Mutex
 	free   sync.Cond
@@ -35,9 +41,9 @@ type Turns struct {
 	share  float64 // of a core that a slice's place may take
 }
 
-// NewTurns returns turns for the cores that the process has now.
-func NewTurns() *Turns {
-	t := &Turns{most: max(1, runtime.GOMAXPROCS(0)-1), share: minShare}
+// NewTurns returns turns for so many cores; 0 is GOMAXPROCS.
+func NewTurns(cores int) *Turns {
+	t := &Turns{cores: cmp.Or(cores, runtime.GOMAXPROCS(0)), share: minShare}
 	t.free.L = &t.mu
 	return t
 }
@@ -64,7 +70,7 @@ func (t *Turns) slice(do func()) {
 		return
 	}
 	t.mu.Lock()
-	for t.slices >= t.most && t.called() {
+	for t.slices >= max(1, t.cores-1) && t.called() {
 		t.await()
 	}
 	t.slices++
@@ -96,9 +102,9 @@ func (t *Turns) pause(worked time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if late > maxLate {
-		t.share = max(minShare, t.share*0.8)
+		t.share = max(minShare, t.share*less)
 	} else {
-		t.share = min(1, t.share+0.02)
+		t.share = min(1, t.share+more)
 	}
 }
 

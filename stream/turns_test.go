@@ -51,7 +51,7 @@ func TestTheStreamGivesWayToCalls(t *testing.T) {
 			Scorer: scorer, Decoder: schemas.NewDecoder(scorer.Contract(), &source{}, schemas.RefuseExtra, log),
 			Results: func(context.Context) (*schemas.Results, error) { return results, nil },
 		}, log, prometheus.NewRegistry())
-		turns := stream.NewTurns()
+		turns := stream.NewTurns(0)
 		pipeline.GiveWay(turns)
 		orders := ordergen.New(ordergen.Config{Seed: 90})
 		work := func(rounds int) {
@@ -114,7 +114,7 @@ func BenchmarkCallsBesideTheStream(b *testing.B) {
 		rates := make([]float64, 0, 3)
 		b.StopTimer()
 		s := newSetup(b)
-		addr, stop := door(b, s, stream.NewTurns())
+		addr, stop := door(b, s, stream.NewTurns(0))
 		for range cap(rates) {
 			rates = append(rates, generated(b, addr, 0, over/2).Rate)
 		}
@@ -122,7 +122,7 @@ func BenchmarkCallsBesideTheStream(b *testing.B) {
 		rate := 0.7 * median(rates)
 		for range rounds {
 			for _, mode := range modes {
-				s, turns := newSetup(b), stream.NewTurns()
+				s, turns := newSetup(b), stream.NewTurns(0)
 				if mode == "gives-way" {
 					s.pipeline.GiveWay(turns)
 				}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -72,9 +73,12 @@ func (b *bench) batch(ctx context.Context, r *results, _ []*contender) error {
 		return err
 	}
 	for range b.rounds {
-		t, err := s.closed(ctx, requests, b.length())
+		t, err := s.closed(ctx, requests, runtime.NumCPU(), b.length())
 		if err != nil {
 			return err
+		}
+		if t.Shed > 0 {
+			return fmt.Errorf("%.0f%% of the batches went without their reasons", 100*t.Shed)
 		}
 		r.Batch = append(r.Batch, batchTurn{Rate: t.Rate, CPU: t.CPU / schemas.MaxBatch})
 	}

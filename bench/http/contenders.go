@@ -12,6 +12,7 @@ import (
 type contender struct {
 	name, label, note string
 	path              string
+	first             int // status of its first answer; 0 for 200
 	body              func(*ordergen.Order) []byte
 	spec              func(context.Context, place) (process.Spec, error)
 }

@@ -13,8 +13,11 @@ const floorAnswer = `{"order_id":"ORD_12345","risk_score":0.9769,"risk_band":"HI
 	`"top_contributors":["High trend velocity","Deep discount","Prior customer return behavior"],` +
 	`"prediction_id":"0123456789abcdef0123456789abcdef","explanation":"EXACT"}`
 
+// busyPath is where the floor refuses.
+const busyPath = "/busy"
+
 // serveFloor is a child's work: the least that a Go server does for an order. It reads the body into a struct and
-// answers a constant.
+// answers a constant; and the least that it does to refuse one, by its header alone.
 func serveFloor(ctx context.Context, args []string) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", args[0])
 	if err != nil {
@@ -35,6 +38,7 @@ func serveFloor(ctx context.Context, args []string) error {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write([]byte(floorAnswer))
 	})
+	mux.HandleFunc("POST "+busyPath, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Second}
 	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
 	if err := server.Serve(listener); ctx.Err() == nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -119,7 +120,7 @@ func (b *bench) launch(ctx context.Context, c *contender) (*server, error) {
 	if s.process, err = process.Start(spec); err != nil {
 		return nil, err
 	}
-	if err := s.await(ctx); err != nil {
+	if err := s.await(ctx, cmp.Or(c.first, http.StatusOK)); err != nil {
 		s.process.Kill()
 		return nil, fmt.Errorf("%w: %s", err, s.process.Tail(5))
 	}
@@ -129,13 +130,13 @@ func (b *bench) launch(ctx context.Context, c *contender) (*server, error) {
 	return s, err
 }
 
-// await sends one request until it is answered with 200.
-func (s *server) await(ctx context.Context) error {
+// await sends one request until it is answered with the status.
+func (s *server) await(ctx context.Context, status int) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
 	for {
 		r, err := load.Run(ctx, load.Target{Address: s.address, Requests: s.requests[:1]}, load.Plan{Rate: 1000, Connections: 1, For: time.Millisecond}) // one
-		if err == nil && r.Answers[http.StatusOK] > 0 {
+		if err == nil && r.Answers[status] > 0 {
 			return nil
 		}
 		select {

@@ -18,12 +18,13 @@ import (
 const (
 	// deadline is the service's default.
 	deadline = 2 * time.Second
-	// crowd bounds the connections under overload: so many that a server which takes whatever comes has more to do than
-	// it can within the deadline. Who finds none for so long goes away.
-	crowd    = 4096
+	// crowd bounds the connections under overload, within what a door takes by default: so many that a server which takes
+	// whatever comes has more to do than it can within the deadline. Who finds none for so long goes away.
+	crowd    = 1000
 	patience = 100 * time.Millisecond
-	// heavyTrees make an explanation of some 2 ms: requests that cost the server less cost the generator as much.
-	heavyTrees = 200
+	// heavyTrees make an explanation of some 8 ms: at ten times of the capacity, sending and refusing still leave the
+	// server nearly all of the cores.
+	heavyTrees = 400
 )
 
 // loads are offered one after another, as multiples of the peak.
@@ -134,23 +135,39 @@ func (o *offered) measure(ctx context.Context, s *server, length time.Duration) 
 	return nil
 }
 
-// refusal measures what a refused order costs: one of a client that has used up its rate.
+// refusal measures what a refused order costs: one of a client that has used up its rate, and beside it, in turn, one that
+// the bare handler refuses.
 func (b *bench) refusal(ctx context.Context, r *results, _ []*contender) error {
-	s, err := b.launch(ctx, b.ours("", "riskscorer", "", "RATE_LIMIT=0.01", "RATE_LIMIT_BURST=1"))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = s.process.Stop(stopLimit) }()
-	for range b.rounds {
-		got, used, err := s.offer(ctx, s.requests, load.Plan{Connections: connections, For: b.length()})
+	bare := *b.contenders()[0]
+	bare.path, bare.first = busyPath, http.StatusServiceUnavailable
+	for round := range b.rounds {
+		ours, err := b.refuse(ctx, b.ours("", "riskscorer", "", "RATE_LIMIT=0.01", "RATE_LIMIT_BURST=1"), http.StatusTooManyRequests)
 		if err != nil {
 			return err
 		}
-		if n := got.Answers[http.StatusTooManyRequests]; n < got.Sent()*9/10 {
-			return fmt.Errorf("a client beyond its rate was answered %v", got.Answers)
+		floor, err := b.refuse(ctx, &bare, http.StatusServiceUnavailable)
+		if err != nil {
+			return err
 		}
-		r.Refusal = append(r.Refusal, float64(used.Microseconds())/float64(got.Sent()))
+		say("round %d of %d: refusing costs %.1f us CPU, a bare handler %.1f", round+1, b.rounds, ours, floor)
+		r.Refusal, r.BareRefusal = append(r.Refusal, ours), append(r.BareRefusal, floor)
 	}
-	say("refusing costs %.1f us CPU", median(r.Refusal, func(x *float64) float64 { return *x }))
 	return nil
+}
+
+// refuse returns the microseconds of processor time that a contender takes to refuse a request.
+func (b *bench) refuse(ctx context.Context, c *contender, status int) (float64, error) {
+	s, err := b.launch(ctx, c)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = s.process.Stop(stopLimit) }()
+	got, used, err := s.offer(ctx, s.requests, load.Plan{Connections: connections, For: b.length()})
+	if err != nil {
+		return 0, err
+	}
+	if n := got.Answers[status]; n < got.Sent()*9/10 {
+		return 0, fmt.Errorf("%s was to refuse and answered %v", c.label, got.Answers)
+	}
+	return float64(used.Microseconds()) / float64(got.Sent()), nil
 }

@@ -21,9 +21,11 @@ type results struct {
 	Offered []offered
 	Singles []offered
 	Refusal []float64 // microseconds of the server's processor time a refused request
-	Mixed   []mixedTurn
-	Soak    *soakFigures
-	Failed  []failure
+	// BareRefusal is the same of the floor.
+	BareRefusal []float64
+	Mixed       []mixedTurn
+	Soak        *soakFigures
+	Failed      []failure
 }
 
 // failure is a part that could not be measured.

@@ -36,7 +36,7 @@ func (b *bench) soak(ctx context.Context, r *results, _ []*contender) error {
 		return err
 	}
 	defer func() { _ = s.process.Stop(stopLimit) }()
-	t, err := s.closed(ctx, s.requests, b.length())
+	t, err := s.closed(ctx, s.requests, connections, b.length())
 	if err != nil {
 		return err
 	}

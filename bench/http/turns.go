@@ -50,8 +50,8 @@ func (s *server) offer(ctx context.Context, requests [][]byte, p load.Plan) (*lo
 	return r, after - before, err
 }
 
-// closed is a closed loop in which every answer must be 200.
-func (s *server) closed(ctx context.Context, requests [][]byte, length time.Duration) (turn, error) {
+// closed is a closed loop of so many connections in which every answer must be 200.
+func (s *server) closed(ctx context.Context, requests [][]byte, connections int, length time.Duration) (turn, error) {
 	r, used, err := s.offer(ctx, requests, load.Plan{Connections: connections, For: length})
 	if err != nil {
 		return turn{}, err
@@ -94,7 +94,7 @@ func (b *bench) alternate(ctx context.Context, r *results, contenders []*contend
 			}
 			s, err := b.get(ctx, r, c)
 			if err == nil && len(l.Turns) == 0 {
-				_, err = s.closed(ctx, s.requests, warmUp)
+				_, err = s.closed(ctx, s.requests, connections, warmUp)
 			}
 			if err == nil {
 				err = take(c, s, l)
@@ -119,7 +119,7 @@ func (b *bench) alternate(ctx context.Context, r *results, contenders []*contend
 // turns measures capacity and cost in a closed loop.
 func (b *bench) turns(ctx context.Context, r *results, contenders []*contender) error {
 	return b.alternate(ctx, r, contenders, func(_ *contender, s *server, l *line) error {
-		t, err := s.closed(ctx, s.requests, b.length())
+		t, err := s.closed(ctx, s.requests, connections, b.length())
 		l.Turns = append(l.Turns, t)
 		return err
 	})
@@ -141,7 +141,7 @@ func (b *bench) latencies(ctx context.Context, r *results, contenders []*contend
 // capacity is a contender's, measured now if it took no turn.
 func (b *bench) capacity(ctx context.Context, s *server, l *line) (float64, error) {
 	if len(l.Turns) == 0 {
-		t, err := s.closed(ctx, s.requests, b.length())
+		t, err := s.closed(ctx, s.requests, connections, b.length())
 		if err != nil {
 			return 0, err
 		}

@@ -27,6 +27,17 @@ func (c Class) weight() float64 {
 	return 3
 }
 
+// maxWait is how long a request that has so much time waits at most, by estimate. A queue is for bursts: under a load
+// that stays, all of it is latency and none of it throughput. Batches are long, and whoever sends them is in less of a
+// hurry: some may wait, for a quarter of their time.
+func (c Class) maxWait(left time.Duration) time.Duration {
+	const short, long = 25 * time.Millisecond, 250 * time.Millisecond
+	if c == Batch {
+		return min(max(left/4, short), long)
+	}
+	return short
+}
+
 // The errors of a request that is not admitted.
 var (
 	// ErrBusy is the gate's fault: too much waits already. The same request may be admitted later.
@@ -35,14 +46,8 @@ var (
 	ErrLate = errors.New("the work does not fit the time")
 )
 
-// The bounds of a queue.
-const (
-	// maxWait is how long a request waits at most, by estimate. A queue is for bursts: under a load that stays, all of
-	// it is latency and none of it throughput.
-	maxWait = 25 * time.Millisecond
-	// maxWaiting bounds a class's queue where work is so short that maxWait does not.
-	maxWaiting = 1024
-)
+// maxWaiting bounds a class's queue where work is so short that maxWait does not.
+const maxWaiting = 1024
 
 // Request is what asks for a turn.
 type Request struct {
@@ -62,7 +67,6 @@ type Gate struct {
 	running int
 	lines   [classes]line
 	ladder  ladder
-	breath  time.Time // when the last was drawn
 }
 
 // line is what the gate knows of a class.
@@ -136,7 +140,7 @@ func (g *Gate) judge(r *Request, now time.Time) error {
 	few := len(l.waiting) < g.limit.current()
 	switch {
 	case now.Add(wait + own).After(r.Due),
-		!few && (wait > maxWait || len(l.waiting) >= maxWaiting),
+		!few && (wait > r.Class.maxWait(r.Due.Sub(now)) || len(l.waiting) >= maxWaiting),
 		!few && r.Insists && g.ladder.sheds(now):
 		g.ladder.refused(now)
 		return ErrBusy
@@ -163,7 +167,9 @@ func (g *Gate) start(t *Turn, now time.Time) {
 	t.since, t.holds = now, true
 	if t.begun.IsZero() {
 		t.begun = now
-		t.sheds = g.ladder.waited(now, now.Sub(t.asked)) && !t.request.Insists
+		r := &t.request
+		wait := now.Sub(t.asked).Seconds() / r.Class.maxWait(r.Due.Sub(t.asked)).Seconds()
+		t.sheds = g.ladder.waited(now, wait) && !r.Insists
 	}
 }
 
@@ -194,28 +200,8 @@ func (g *Gate) dispatch(now time.Time) {
 			continue
 		}
 		g.start(t, now)
-		t.breathes = g.breathes(now)
 		t.ready <- nil
 	}
-}
-
-// Go's scheduler looks at the network when a core has nothing else to do, or every 10 ms. While work waits in line no core
-// ever has nothing to do: probes, new requests and answers would wait for those 10 ms, time and again on their way. So
-// now and then one turn sleeps for a moment before it works.
-const (
-	breathEvery = time.Millisecond
-	breathFor   = 20 * time.Microsecond
-)
-
-func breathe() { time.Sleep(breathFor) }
-
-// breathes says whether a turn that goes on working is to draw breath first. The caller holds the lock.
-func (g *Gate) breathes(now time.Time) bool {
-	if g.running < g.limit.floor || now.Sub(g.breath) < breathEvery {
-		return false
-	}
-	g.breath = now
-	return true
 }
 
 // next is the line whose turn it is, orders first where both were given the same.

@@ -215,6 +215,26 @@ func TestBatchesDoNotStarveOrders(t *testing.T) {
 	}
 }
 
+// TestBatchesOfAFewCallersWait has four callers send the largest batches one after another: none is refused or goes without
+// its reasons, for what a batch waits is far within its time.
+func TestBatchesOfAFewCallersWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine()
+		l := load{class: admission.Batch, cost: 40 * time.Millisecond, slices: 16, within: 2 * time.Second}
+		var callers sync.WaitGroup
+		for range 4 {
+			callers.Go(func() {
+				for range 50 {
+					if _, shed, err := m.serve(l, 1); err != nil || shed {
+						t.Errorf("shed %v, %v", shed, err)
+					}
+				}
+			})
+		}
+		callers.Wait()
+	})
+}
+
 // TestShedsBeforeItRefuses offers twice of what the machine explains and half of what it scores.
 func TestShedsBeforeItRefuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -13,9 +13,9 @@ const (
 )
 
 const (
-	// A queue that has not been shorter than standing for a whole span is no burst (Nichols and Jacobson, Controlling
-	// Queue Delay, 2012).
-	standing    = 5 * time.Millisecond
+	// A queue that has not been shorter than this part of maxWait for a whole span is no burst (Nichols and Jacobson,
+	// Controlling Queue Delay, 2012).
+	standing    = 0.2
 	standSpan   = 100 * time.Millisecond
 	standSample = 8
 	// Shedding ends when nothing has pressed for a hold. A hold is twice as long as the one before where pressure came
@@ -34,12 +34,12 @@ type ladder struct {
 	turnedAway    time.Time
 	// of the span that is looked at
 	from     time.Time
-	shortest time.Duration
+	shortest float64 // wait, as a part of maxWait
 	count    int
 }
 
-// waited takes in how long a turn waited for its first slice, and says whether it should shed.
-func (l *ladder) waited(now time.Time, wait time.Duration) bool {
+// waited takes in how long a turn waited for its first slice, as a part of maxWait, and says whether it should shed.
+func (l *ladder) waited(now time.Time, wait float64) bool {
 	if l.count == 0 || wait < l.shortest {
 		l.shortest = wait
 	}

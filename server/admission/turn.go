@@ -17,10 +17,8 @@ type Turn struct {
 	weight  float64       // what it adds to its line's backlog, in seconds
 	holds   bool          // a core
 	sheds   bool
-	left    bool // ended
-	// ready gets one value when it is the turn's time; nil where it never waited. breathes is written before.
-	ready    chan error
-	breathes bool
+	left    bool       // ended
+	ready   chan error // gets one value when it is the turn's time; nil where it never waited
 }
 
 // Sheds says whether the gate was so busy that the work should do without what can be left out.
@@ -38,11 +36,7 @@ func (t *Turn) Yield(ctx context.Context) error {
 	g.book(t, now)
 	mine, other := &g.lines[t.request.Class], &g.lines[1-t.request.Class]
 	if len(other.waiting) == 0 || other.spent > mine.spent {
-		breathes := g.breathes(now)
 		g.mu.Unlock()
-		if breathes {
-			breathe()
-		}
 		return ctx.Err()
 	}
 	g.stop(t, now)
@@ -102,9 +96,6 @@ func (t *Turn) await(ctx context.Context) error {
 	defer due.Stop()
 	select {
 	case err := <-t.ready:
-		if t.breathes {
-			breathe()
-		}
 		return err
 	case <-ctx.Done():
 		return t.giveUp(ctx.Err())

@@ -1,0 +1,102 @@
+//go:build e2e
+
+package e2e_test
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+const (
+	manyPartitions = 64
+	distinctOrders = 10_000
+	// fills is how often each of the orders is sent: enough that every partition has many fetches to read.
+	fills = 60
+	// boundMetric is docs/memory.md's formula for what the process was assigned.
+	boundMetric = "\nriskscorer_consumer_memory_bound_bytes "
+)
+
+// TestManyPartitionsStayWithinTheFormula has one process catch up on 64 full partitions: all that it holds, the model, the
+// connections and the garbage included, is no more than the formula's bound for the records alone.
+func TestManyPartitionsStayWithinTheFormula(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), runLimit)
+	defer cancel()
+	s := &system{replicas: 1}
+	data := t.TempDir()
+	s.startParts(ctx, t, nil, func() error { return s.startBroker(ctx, t, data) })
+	s.riskctl(ctx, t, "topics", "create", "--register", "--partitions", strconv.Itoa(manyPartitions), "--replication", "1")
+	s.fill(ctx, t)
+
+	p := s.startService(ctx, t, "many", "ROLE=stream")
+	admin := s.admin(t)
+	begin := time.Now()
+	bound := int64(0)
+	for lag := int64(1); lag > 0; pause(ctx, t, 200*time.Millisecond) {
+		p.mustRun(t)
+		bound = max(bound, p.gauge(ctx, t, boundMetric))
+		lags, err := admin.Lag(ctx, group)
+		if err != nil {
+			t.Fatal(err)
+		}
+		group := lags[group]
+		if lag = group.Lag.Total(); group.Error() != nil || len(group.Lag[topics.Orders]) < manyPartitions {
+			lag = 1 // it has not joined yet
+		}
+	}
+	took := time.Since(begin)
+	peak := p.peak(t)
+	t.Logf("%d orders in %s, at most %d MiB resident, the formula says %d", distinctOrders*fills, took.Round(time.Second), peak>>20, bound>>20)
+	if peak > bound {
+		t.Errorf("%d MiB were resident, the formula says %d", peak>>20, bound>>20)
+	}
+	p.stop(t)
+}
+
+// fill sends each of the orders many times, as fast as it goes.
+func (s *system) fill(ctx context.Context, t *testing.T) {
+	t.Helper()
+	records := s.generate(ctx, t, workloadSeed, distinctOrders)
+	client := s.client(t, kgo.RecordPartitioner(kgo.RoundRobinPartitioner()), kgo.ProducerLinger(50*time.Millisecond), kgo.MaxBufferedRecords(100_000))
+	failed := make(chan error, 1)
+	for range fills {
+		for i := range records {
+			in := &records[i].Input
+			client.Produce(ctx, &kgo.Record{Topic: topics.Orders, Key: in.Key, Value: in.Value, Headers: in.Headers}, func(_ *kgo.Record, err error) {
+				if err != nil {
+					select {
+					case failed <- err:
+					default:
+					}
+				}
+			})
+		}
+	}
+	if err := client.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-failed:
+		t.Fatal(err)
+	default:
+	}
+}
+
+// gauge reads a metric without labels; 0 as long as it is not there.
+func (s *service) gauge(ctx context.Context, t *testing.T, line string) int64 {
+	t.Helper()
+	_, rest, found := strings.Cut(s.scrape(ctx), line)
+	if !found {
+		return 0
+	}
+	text, _, _ := strings.Cut(rest, "\n")
+	value, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int64(value)
+}
