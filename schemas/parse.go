@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -32,13 +33,44 @@ func ParseOrder(data []byte, c *scoring.Contract, extra Extra) (scoring.Order, e
 
 // readOrder reads one order event; the error is a *SyntaxError.
 func readOrder(data []byte, c *scoring.Contract, extra Extra) (*reading, error) {
-	p := parser{dec: jsontext.NewDecoder(bytes.NewBuffer(data))}
+	d := decoders.Get().(*orderDecoder)
+	defer d.release(len(data))
+	p := parser{dec: d.of(data)}
 	comparisons := maxComparisons
 	r := newReading(c, extra, &comparisons)
 	if err := p.order(r); err != nil {
 		return nil, err
 	}
 	return r, p.end()
+}
+
+// decoders keep the memory in which the names of an object are compared: it is most of what reading an order would
+// allocate.
+var decoders = sync.Pool{New: func() any { return new(orderDecoder) }}
+
+// maxPooledOrder bounds what is kept: a longer order may be names alone.
+const maxPooledOrder = 4 << 10
+
+type orderDecoder struct {
+	decoder jsontext.Decoder
+	data    bytes.Buffer
+	nothing bytes.Reader
+}
+
+// of returns the decoder for data, until release.
+func (d *orderDecoder) of(data []byte) *jsontext.Decoder {
+	d.data = *bytes.NewBuffer(data)
+	d.decoder.Reset(&d.data)
+	return &d.decoder
+}
+
+// release lets the data go, n bytes, and keeps the rest for another order.
+func (d *orderDecoder) release(n int) {
+	d.data = bytes.Buffer{}
+	d.decoder.Reset(&d.nothing)
+	if n <= maxPooledOrder {
+		decoders.Put(d)
+	}
 }
 
 // BatchItem is one element of a batch: an order, or what is wrong with it.
