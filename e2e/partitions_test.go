@@ -17,12 +17,14 @@ const (
 	distinctOrders = 10_000
 	// fills is how often each of the orders is sent: enough that every partition has many fetches to read.
 	fills = 60
+	// rest is what docs/memory.md allows beside the records: the model, twice, and all else.
+	rest = 2*20<<20 + 150<<20
 	// boundMetric is docs/memory.md's formula for what the process was assigned.
 	boundMetric = "\nriskscorer_consumer_memory_bound_bytes "
 )
 
-// TestManyPartitionsStayWithinTheFormula has one process catch up on 64 full partitions: all that it holds, the model, the
-// connections and the garbage included, is no more than the formula's bound for the records alone.
+// TestManyPartitionsStayWithinTheFormula has one process catch up on 64 full partitions: all that it holds, with the model,
+// the connections and the garbage, is no more than docs/memory.md says.
 func TestManyPartitionsStayWithinTheFormula(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), runLimit)
 	defer cancel()
@@ -32,7 +34,8 @@ func TestManyPartitionsStayWithinTheFormula(t *testing.T) {
 	s.riskctl(ctx, t, "topics", "create", "--register", "--partitions", strconv.Itoa(manyPartitions), "--replication", "1")
 	s.fill(ctx, t)
 
-	p := s.startService(ctx, t, "many", "ROLE=stream")
+	p := s.startService(ctx, t, "many")
+	p.awaitStream(ctx, t)
 	admin := s.admin(t)
 	begin := time.Now()
 	bound := int64(0)
@@ -43,16 +46,17 @@ func TestManyPartitionsStayWithinTheFormula(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		group := lags[group]
-		if lag = group.Lag.Total(); group.Error() != nil || len(group.Lag[topics.Orders]) < manyPartitions {
-			lag = 1 // it has not joined yet
+		described := lags[group]
+		if err := described.Error(); err != nil {
+			t.Fatal(err)
 		}
+		lag = described.Lag.Total()
 	}
 	took := time.Since(begin)
 	peak := p.peak(t)
-	t.Logf("%d orders in %s, at most %d MiB resident, the formula says %d", distinctOrders*fills, took.Round(time.Second), peak>>20, bound>>20)
-	if peak > bound {
-		t.Errorf("%d MiB were resident, the formula says %d", peak>>20, bound>>20)
+	t.Logf("%d orders in %s, at most %d MiB resident, the formula says %d", distinctOrders*fills, took.Round(time.Second), peak>>20, (bound+rest)>>20)
+	if peak > bound+rest {
+		t.Errorf("%d MiB were resident, the formula says %d", peak>>20, (bound+rest)>>20)
 	}
 	p.stop(t)
 }

@@ -54,6 +54,9 @@ type Config struct {
 	// Cores is how many cores compute at once, and no setting: 0 is GOMAXPROCS. A program that leaves the scheduler one
 	// thread more, as riskscorer does, says so here.
 	Cores int
+	// SoftLimit, no setting either, is told how many bytes the process should take at most, whenever that changes; nil for
+	// nobody. Garbage is then collected in time for docs/memory.md to hold.
+	SoftLimit func(bytes int64)
 
 	Server   server.Config
 	Broker   broker.Config

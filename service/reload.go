@@ -185,7 +185,7 @@ func (r *reloader) replace(ctx context.Context) (string, error) {
 		return outcomeOf(err), err
 	}
 	r.retired = weak.Make(serving.scorer)
-	r.service.current.Store(next)
+	r.service.use(next)
 	r.service.server.ModelChanged()
 	return server.ReloadLoaded, nil
 }

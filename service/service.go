@@ -48,7 +48,7 @@ func New(ctx context.Context, c Config, version string, log *slog.Logger) (*Serv
 	if err != nil {
 		return nil, err
 	}
-	s.current.Store(first)
+	s.use(first)
 	logLoaded(log, first)
 	if s.tracing, err = newTracing(ctx, c.Tracing, version, log, s.registry); err != nil {
 		return nil, err
@@ -65,6 +65,19 @@ func New(ctx context.Context, c Config, version string, log *slog.Logger) (*Serv
 		return nil, err
 	}
 	return s, nil
+}
+
+// otherMemory is for all but models and the stream's records: connections, bodies on their way, and garbage. The 150 MiB of
+// docs/memory.md have the program itself, which the collector does not see, and what it takes to react.
+const otherMemory = 100 << 20
+
+// use makes a model the one that serves, and tells the collector what the process should take at most with it.
+func (s *Service) use(m *model) {
+	s.current.Store(m)
+	c := &s.config
+	if c.SoftLimit != nil && c.Role != RoleServe && c.Consumer.MemoryLimit > 0 {
+		c.SoftLimit(int64(c.Consumer.MemoryLimit) + 2*m.memory + otherMemory)
+	}
 }
 
 func (s *Service) openDoors(ctx context.Context, version string) error {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"syscall"
 
@@ -92,6 +93,10 @@ func serve(ctx context.Context, stderr io.Writer) error {
 	// While every core computes, one thread more than there are cores looks at the network (docs/decisions/0026).
 	config.Cores = runtime.GOMAXPROCS(0)
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(config.Cores + 1))
+	if os.Getenv("GOMEMLIMIT") == "" {
+		defer debug.SetMemoryLimit(debug.SetMemoryLimit(-1))
+		config.SoftLimit = func(bytes int64) { debug.SetMemoryLimit(bytes) }
+	}
 	log := slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: config.LogLevel}))
 	s, err := service.New(ctx, config, version, log)
 	if err != nil {
