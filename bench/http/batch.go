@@ -52,27 +52,23 @@ func (b *bench) batches(s *server, n int) ([][]byte, error) {
 	return all, nil
 }
 
-// batch measures batches as large as they may be, whole and by stage.
+// batch measures batches as large as they may be, by stage and whole in turn.
 func (b *bench) batch(ctx context.Context, r *results, _ []*contender) error {
 	s, err := b.get(ctx, r, b.ours("", "riskscorer", ""))
 	if err != nil {
-		return err
-	}
-	cmd := exec.CommandContext(ctx, b.self, "stages", b.model)
-	cmd.Stderr = os.Stderr
-	cmd.Stdin = bytes.NewReader(b.batchBody(0, schemas.MaxBatch))
-	out, err := cmd.Output()
-	if err != nil {
-		return fmt.Errorf("measure by stage: %w", err)
-	}
-	if err := json.Unmarshal(out, &r.Stages); err != nil {
 		return err
 	}
 	requests, err := b.batches(s, schemas.MaxBatch)
 	if err != nil {
 		return err
 	}
+	var rounds [][]stage
 	for range b.rounds {
+		stages, err := b.stages(ctx)
+		if err != nil {
+			return err
+		}
+		rounds = append(rounds, stages)
 		t, err := s.closed(ctx, requests, runtime.NumCPU(), b.length())
 		if err != nil {
 			return err
@@ -82,8 +78,24 @@ func (b *bench) batch(ctx context.Context, r *results, _ []*contender) error {
 		}
 		r.Batch = append(r.Batch, batchTurn{Rate: t.Rate, CPU: t.CPU / schemas.MaxBatch})
 	}
-	say("batches of %d: %.1f us CPU an order", schemas.MaxBatch, median(r.Batch, func(t *batchTurn) float64 { return t.CPU }))
+	r.Stages = rounds[0]
+	for i := range r.Stages {
+		r.Stages[i].Micros = median(rounds, func(all *[]stage) float64 { return (*all)[i].Micros })
+	}
+	say("batches of %d: %.1f us CPU an order, %.1f by stage", schemas.MaxBatch, r.batchCPU(), r.stages())
 	return nil
+}
+
+// stages has a child measure the stages of a batch.
+func (b *bench) stages(ctx context.Context) (all []stage, err error) {
+	cmd := exec.CommandContext(ctx, b.self, "stages", b.model)
+	cmd.Stderr = os.Stderr
+	cmd.Stdin = bytes.NewReader(b.batchBody(0, schemas.MaxBatch))
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("measure by stage: %w", err)
+	}
+	return all, json.Unmarshal(out, &all)
 }
 
 // printStages is a child's work: it measures reading, scoring and writing the batch on standard input, and prints the
