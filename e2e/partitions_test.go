@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 const (
@@ -32,7 +30,12 @@ func TestManyPartitionsStayWithinTheFormula(t *testing.T) {
 	data := t.TempDir()
 	s.startParts(ctx, t, nil, func() error { return s.startBroker(ctx, t, data) })
 	s.riskctl(ctx, t, "topics", "create", "--register", "--partitions", strconv.Itoa(manyPartitions), "--replication", "1")
-	s.fill(ctx, t)
+	records := s.generate(ctx, t, workloadSeed, distinctOrders)
+	for range fills {
+		if err := s.produce(ctx, records); err != nil {
+			t.Fatal(err)
+		}
+	}
 
 	p := s.startService(ctx, t, "many")
 	p.awaitStream(ctx, t)
@@ -59,35 +62,6 @@ func TestManyPartitionsStayWithinTheFormula(t *testing.T) {
 		t.Errorf("%d MiB were resident, the formula says %d", peak>>20, (bound+rest)>>20)
 	}
 	p.stop(t)
-}
-
-// fill sends each of the orders many times, as fast as it goes.
-func (s *system) fill(ctx context.Context, t *testing.T) {
-	t.Helper()
-	records := s.generate(ctx, t, workloadSeed, distinctOrders)
-	client := s.client(t, kgo.RecordPartitioner(kgo.RoundRobinPartitioner()), kgo.ProducerLinger(50*time.Millisecond), kgo.MaxBufferedRecords(100_000))
-	failed := make(chan error, 1)
-	for range fills {
-		for i := range records {
-			in := &records[i].Input
-			client.Produce(ctx, &kgo.Record{Topic: topics.Orders, Key: in.Key, Value: in.Value, Headers: in.Headers}, func(_ *kgo.Record, err error) {
-				if err != nil {
-					select {
-					case failed <- err:
-					default:
-					}
-				}
-			})
-		}
-	}
-	if err := client.Flush(ctx); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case err := <-failed:
-		t.Fatal(err)
-	default:
-	}
 }
 
 // gauge reads a metric without labels; 0 as long as it is not there.

@@ -19,8 +19,8 @@ const (
 	minShare = 0.05
 	// A pause after which nobody wanted the core adds more, one that ended late keeps less: where one in 30 ends late, the
 	// share stays at a third. A tenfold more made a third of them late, and calls with them.
-	more = 0.002
-	less = 0.8
+	shareMore = 0.002
+	shareLess = 0.8
 	// Go's timers are up to a millisecond late where nobody wants the core.
 	maxLate  = 1500 * time.Microsecond
 	minPause = 50 * time.Microsecond
@@ -102,9 +102,9 @@ func (t *Turns) pause(worked time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if late > maxLate {
-		t.share = max(minShare, t.share*less)
+		t.share = max(minShare, t.share*shareLess)
 	} else {
-		t.share = min(1, t.share+more)
+		t.share = min(1, t.share+shareMore)
 	}
 }
 

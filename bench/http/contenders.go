@@ -25,16 +25,21 @@ type place struct {
 
 func (b *bench) contenders() []*contender {
 	return append([]*contender{
-		{
-			name: "floor", label: "bare net/http", path: "/score", body: orderJSON,
-			note: "parses the same body with encoding/json and answers a constant",
-			spec: func(_ context.Context, at place) (process.Spec, error) {
-				return process.Spec{Path: b.self, Args: []string{"floor", at.address}}, nil
-			},
-		},
+		b.floor(),
 		b.ours("", "riskscorer", "exact reasons; ROLE=serve, default settings"),
 		b.ours("purego", "riskscorer, pure Go", "the same, built with -tags purego"),
 	}, b.peers()...)
+}
+
+// floor is the bare handler.
+func (b *bench) floor() *contender {
+	return &contender{
+		name: "floor", label: "bare net/http", path: "/score", body: orderJSON,
+		note: "parses the same body with encoding/json and answers a constant",
+		spec: func(_ context.Context, at place) (process.Spec, error) {
+			return process.Spec{Path: b.self, Args: []string{"floor", at.address}}, nil
+		},
+	}
 }
 
 // ours is the service, with settings that differ from the usual ones.

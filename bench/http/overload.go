@@ -138,14 +138,14 @@ func (o *offered) measure(ctx context.Context, s *server, length time.Duration) 
 // refusal measures what a refused order costs: one of a client that has used up its rate, and beside it, in turn, one that
 // the bare handler refuses.
 func (b *bench) refusal(ctx context.Context, r *results, _ []*contender) error {
-	bare := *b.contenders()[0]
+	bare := b.floor()
 	bare.path, bare.first = busyPath, http.StatusServiceUnavailable
 	for round := range b.rounds {
 		ours, err := b.refuse(ctx, b.ours("", "riskscorer", "", "RATE_LIMIT=0.01", "RATE_LIMIT_BURST=1"), http.StatusTooManyRequests)
 		if err != nil {
 			return err
 		}
-		floor, err := b.refuse(ctx, &bare, http.StatusServiceUnavailable)
+		floor, err := b.refuse(ctx, bare, http.StatusServiceUnavailable)
 		if err != nil {
 			return err
 		}
