@@ -19,10 +19,11 @@ import (
 	"github.com/trendbuy/riskscorer/stream"
 )
 
-// crowded is the demo model, which sees how many ask it at once.
+// crowded is the demo model, which sees how many ask it at once. Who asks waits until as many have come as are
+// expected, for slices pause far longer than they work and would seldom meet.
 type crowded struct {
 	scoring.Engine
-	now, most atomic.Int64
+	expected, now, most atomic.Int64
 }
 
 func (e *crowded) ContributionsTo(dst, rows []float64) {
@@ -30,8 +31,17 @@ func (e *crowded) ContributionsTo(dst, rows []float64) {
 	defer e.now.Add(-1)
 	for m := e.most.Load(); n > m && !e.most.CompareAndSwap(m, n); m = e.most.Load() {
 	}
-	time.Sleep(100 * time.Microsecond) // so that all who may come do
+	for end := time.Now().Add(2 * time.Second); e.most.Load() < e.expected.Load() && time.Now().Before(end); {
+		time.Sleep(100 * time.Microsecond)
+	}
+	time.Sleep(100 * time.Microsecond) // so that one too many comes too
 	e.Engine.ContributionsTo(dst, rows)
+}
+
+// expect begins to count anew.
+func (e *crowded) expect(n int64) {
+	e.most.Store(0)
+	e.expected.Store(n)
 }
 
 // TestTheStreamGivesWayToCalls works on three partitions on three cores: a call in flight takes one of them away, and
@@ -75,8 +85,9 @@ func TestTheStreamGivesWayToCalls(t *testing.T) {
 		turns.Begin()
 		turns.Begin()
 		turns.End()
+		engine.expect(c.beside)
 		work(2)
-		if got := engine.most.Swap(0); got != c.beside {
+		if got := engine.most.Load(); got != c.beside {
 			t.Errorf("%d cores: %d slices at once beside a call, want %d", c.cores, got, c.beside)
 		}
 		calls, stop := context.WithCancel(t.Context())
@@ -88,12 +99,13 @@ func TestTheStreamGivesWayToCalls(t *testing.T) {
 				turns.End()
 			}
 		})
+		engine.expect(0)
 		work(1)
 		stop()
 		caller.Wait()
 		turns.End()
 		time.Sleep(150 * time.Millisecond)
-		engine.most.Store(0)
+		engine.expect(c.cores)
 		work(2)
 		if c.cores > 1 && engine.most.Load() <= c.beside {
 			t.Errorf("%d cores: %d slices at once without a call, want more", c.cores, engine.most.Load())
