@@ -13,7 +13,7 @@ type vectorCategories struct {
 }
 
 func newVectorCategories(f *categoricalFeature) vectorCategories {
-	places := len(f.bytes) / f.width
+	places := f.places()
 	v := vectorCategories{categoricalFeature: f, pages: (places + blockRows - 1) / blockRows}
 	if v.pages > maxPages {
 		v.pages = 0

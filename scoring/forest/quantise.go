@@ -13,7 +13,7 @@ import (
 // 255 thresholds has several chunks of 255, each with its own rank. Missing values cost nothing: where
 // the splits on a chunk differ in what they do with NaN, it has a column for each: with 0 for a missing
 // value that goes left, with 255 for one that goes right, and with the rank of 0 where NaN counts as 0.
-// A category set becomes a column of its own, with 1 for the categories that go right.
+// Category sets that lie in one another share a column, as thresholds do: see [setChain].
 const (
 	chunkThresholds = 255
 	// neverRight is the byte of a split that no row goes right at.
@@ -56,7 +56,7 @@ type rankColumn struct {
 	missing uint8
 }
 
-// A categoricalFeature holds the adjacent columns of all sets of one feature.
+// A categoricalFeature holds the adjacent columns of one feature's chains of sets.
 type categoricalFeature struct {
 	feature int
 	// narrow and zero are those of columns and of a rankedFeature.
@@ -105,6 +105,9 @@ func splitValue(x float64, narrow, zero bool) float64 {
 // chunkRank returns the rank in a chunk of one among all thresholds.
 func chunkRank(rank, below int) uint8 { return uint8(min(max(rank-below, 0), chunkThresholds)) }
 
+// places is how many rows bytes has.
+func (f *categoricalFeature) places() int { return f.codes.count + 2 }
+
 // row returns the bytes of a category.
 func (f *categoricalFeature) row(x float64) []byte {
 	at := f.place(x)
@@ -113,7 +116,7 @@ func (f *categoricalFeature) row(x float64) []byte {
 
 // place returns which row of bytes is a category's, by the rules of [contains].
 func (f *categoricalFeature) place(x float64) int {
-	other, missing := f.codes.count, f.codes.count+1
+	other, missing := f.places()-2, f.places()-1
 	if x = splitValue(x, f.narrow, f.zero); !f.narrow {
 		x = math.Trunc(x)
 	}

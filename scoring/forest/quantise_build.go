@@ -1,16 +1,10 @@
 package forest
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
 )
-
-// maxCategoryBytes bounds the tables of all categorical features.
-const maxCategoryBytes = 16 << 20
 
 // A nodeTest is a split as quantised rows answer it: right if the byte in column exceeds threshold.
 type nodeTest struct {
@@ -25,7 +19,7 @@ type nodeTests struct {
 	// thresholds are, per feature as [Node.rankedAs] numbers them, the keys of its thresholds in order.
 	thresholds [][]uint64
 	chunks     [][]chunkColumns // likewise, then by chunk
-	sets       map[setColumn]uint16
+	sets       map[categorySet]nodeTest
 	lessEqual  bool
 }
 
@@ -41,13 +35,6 @@ const (
 	missingRight
 	missingIsZero
 )
-
-// A setColumn is what a column of a categorical feature stands for.
-type setColumn struct {
-	of           rankedAs
-	missingRight bool
-	codes        string // four bytes each, to be comparable
-}
 
 // rankedAs numbers the features twice: for splits at which NaN alone is missing, and for those at which
 // what counts as zero is missing too.
@@ -87,12 +74,12 @@ func newNodeTests(f *Forest) (*nodeTests, error) {
 		columns:    c,
 		thresholds: make([][]uint64, 2*f.NumFeature),
 		chunks:     make([][]chunkColumns, 2*f.NumFeature),
-		sets:       make(map[setColumn]uint16),
+		sets:       make(map[categorySet]nodeTest),
 		lessEqual:  f.LessEqual,
 	}
 	f.eachSplit(func(t *Tree, n *Node) {
 		if n.Set >= 0 {
-			tests.sets[t.setColumn(n)] = 0
+			tests.sets[t.categorySet(n)] = nodeTest{}
 		} else {
 			tests.thresholds[n.rankedAs()] = append(tests.thresholds[n.rankedAs()], tests.key(n))
 		}
@@ -155,7 +142,7 @@ func (s *nodeTests) position(n *Node) (chunk, place int) {
 // of returns the test of split n of t.
 func (s *nodeTests) of(t *Tree, n *Node) nodeTest {
 	if n.Set >= 0 {
-		return nodeTest{column: s.sets[t.setColumn(n)]}
+		return s.sets[t.categorySet(n)]
 	}
 	chunk, place := s.position(n)
 	return nodeTest{column: uint16(s.chunks[n.rankedAs()][chunk][n.ofMissing()]), threshold: uint8(place)}
@@ -184,79 +171,4 @@ func (c *columns) addRanked(of rankedAs, tests *nodeTests) {
 		}
 	}
 	c.ranked = append(c.ranked, r)
-}
-
-func (t *Tree) setColumn(n *Node) setColumn {
-	set := t.Sets[n.Set]
-	codes := make([]byte, 0, 4*len(set))
-	for _, code := range set {
-		codes = binary.LittleEndian.AppendUint32(codes, code)
-	}
-	right := !n.DefaultLeft
-	if n.Missing == MissingNone {
-		right = slices.Contains(set, 0)
-	}
-	return setColumn{n.rankedAs(), right, string(codes)}
-}
-
-func (s setColumn) eachCode(visit func(code uint64)) {
-	for codes := []byte(s.codes); len(codes) > 0; codes = codes[4:] {
-		visit(uint64(binary.LittleEndian.Uint32(codes)))
-	}
-}
-
-// addCategorical adds a column for each of sets, those of one feature side by side, and writes their
-// numbers to sets.
-func (c *columns) addCategorical(sets map[setColumn]uint16) error {
-	byFeature := make(map[rankedAs][]setColumn)
-	for s := range sets {
-		byFeature[s.of] = append(byFeature[s.of], s)
-	}
-	size := 0
-	for _, feature := range slices.Sorted(maps.Keys(byFeature)) {
-		of := byFeature[feature]
-		// The order is that of no map, so that a model has the same columns in every process.
-		slices.SortFunc(of, func(a, b setColumn) int {
-			switch {
-			case a.missingRight == b.missingRight:
-				return strings.Compare(a.codes, b.codes)
-			case b.missingRight:
-				return -1
-			}
-			return 1
-		})
-		var codes []uint64
-		for _, s := range of {
-			s.eachCode(func(code uint64) { codes = append(codes, code) })
-		}
-		slices.Sort(codes)
-		codes = slices.Compact(codes)
-		if size += (len(codes) + 2) * len(of); size > maxCategoryBytes {
-			return fmt.Errorf("its category sets take a table of more than %d bytes", maxCategoryBytes)
-		}
-		for i, s := range of {
-			sets[s] = uint16(c.count + i)
-		}
-		c.categorical = append(c.categorical, newCategoricalFeature(feature, c, codes, of))
-		c.count += len(of)
-	}
-	return nil
-}
-
-// newCategoricalFeature returns a feature whose columns follow those of c.
-func newCategoricalFeature(of rankedAs, c *columns, codes []uint64, sets []setColumn) categoricalFeature {
-	f := categoricalFeature{
-		feature: of.feature(), narrow: c.narrow, zero: of.zero(), first: c.count, width: len(sets), codes: newSortedKeys(codes),
-	}
-	f.bytes = make([]byte, (len(codes)+2)*len(sets))
-	for i, s := range sets {
-		s.eachCode(func(code uint64) {
-			at, _ := slices.BinarySearch(codes, code)
-			f.bytes[at*f.width+i] = 1
-		})
-		if s.missingRight {
-			f.bytes[(len(codes)+1)*f.width+i] = 1
-		}
-	}
-	return f
 }
