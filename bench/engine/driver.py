@@ -207,6 +207,7 @@ def main() -> None:
     names = [peer.name for peer in PEERS]
     parser.add_argument("--peers", default=",".join(dict.fromkeys(names)), help="engines to measure, with commas (default all)")
     arguments = parser.parse_args()
+    arguments.docs.mkdir(parents=True, exist_ok=True)  # so that a run of minutes does not end without its page
     peers = [peer for peer in PEERS if peer.name in arguments.peers.split(",")]
     if arguments.rounds < 1 or arguments.slice <= 0 or not set(arguments.models) <= set(every):
         parser.error(f"--rounds and --slice must be positive, --models some of {every}")

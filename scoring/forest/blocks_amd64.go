@@ -84,41 +84,64 @@ func (v vectorTrees[V]) addBlock(s *vectorScratch[V]) {
 // one comparison gives its outcomes.
 type permutedBlocks[V number] struct {
 	blocks []treeBlock[uint8, V]
-	add    func(leaves *V, blocks *treeBlock[uint8, V], n int, row *byte, sum V) V
+	add    func(leaves *V, blocks *treeBlock[uint8, V], n int, row *byte, masks *uint64, sum V) V
 }
 
-// newPermutedBlocks returns f's trees for rows of halfPermuted columns or, if long, of maxPermuted.
-func newPermutedBlocks[V number](f *Forest, tests *nodeTests, long bool) permutedBlocks[V] {
-	p := permutedBlocks[V]{blocks: newBlockForest[uint8, V](tests, f.Trees, blockDepth).blocks}
-	if long {
-		p.add = ofType[func(*V, *treeBlock[uint8, V], int, *byte, V) V](addLongRowAVX512, addLongRowF64AVX512)
-	} else {
-		p.add = ofType[func(*V, *treeBlock[uint8, V], int, *byte, V) V](addRowAVX512, addRowF64AVX512)
+// newPermutedBlocks returns f's trees for rows of the size.
+func newPermutedBlocks[V number](f *Forest, tests *nodeTests, size rowSize) permutedBlocks[V] {
+	add := [...]func(*V, *treeBlock[uint8, V], int, *byte, *uint64, V) V{
+		halfRow:   ofType[func(*V, *treeBlock[uint8, V], int, *byte, *uint64, V) V](addRowAVX512, addRowF64AVX512),
+		longRow:   ofType[func(*V, *treeBlock[uint8, V], int, *byte, *uint64, V) V](addLongRowAVX512, addLongRowF64AVX512),
+		maskedRow: ofType[func(*V, *treeBlock[uint8, V], int, *byte, *uint64, V) V](addMaskedRowAVX512, addMaskedRowF64AVX512),
 	}
-	return p
+	return permutedBlocks[V]{newBlockForest[uint8, V](tests, f.Trees, blockDepth).blocks, add[size]}
 }
 
 func (p permutedBlocks[V]) addRow(s *vectorScratch[V], sum V) V {
 	for first := 0; first < len(p.blocks); first += treesPerCall {
 		n := min(treesPerCall, len(p.blocks)-first)
-		sum = p.add(&s.leaves[first], &p.blocks[first], n, &s.columns[0], sum)
+		sum = p.add(&s.leaves[first], &p.blocks[first], n, &s.columns[0], s.rightsFrom(first), sum)
 	}
 	return sum
+}
+
+// blockSplits are the splits of trees as blocks, each block a mask with a bit for each slot.
+func blockSplits(trees []Tree) (splits []placedSplit) {
+	for i := range trees {
+		t := &trees[i]
+		slots := make([]int, len(t.Nodes))
+		slots[0] = 1
+		for k := range t.Nodes {
+			if n := &t.Nodes[k]; n.Left != 0 {
+				splits = append(splits, placedSplit{t, n, i, slots[k]})
+				slots[n.Left], slots[n.Right] = 2*slots[k], 2*slots[k]+1
+			}
+		}
+	}
+	return splits
 }
 
 // addRowAVX512 writes the leaves of n > 0 trees for one row of halfPermuted bytes, and returns sum plus
 // each of them.
 //
 //go:noescape
-func addRowAVX512(leaves *float32, blocks *treeBlock[uint8, float32], n int, row *byte, sum float32) float32
+func addRowAVX512(leaves *float32, blocks *treeBlock[uint8, float32], n int, row *byte, masks *uint64, sum float32) float32
 
 //go:noescape
-func addRowF64AVX512(leaves *float64, blocks *treeBlock[uint8, float64], n int, row *byte, sum float64) float64
+func addRowF64AVX512(leaves *float64, blocks *treeBlock[uint8, float64], n int, row *byte, masks *uint64, sum float64) float64
 
 // addLongRowAVX512 is addRowAVX512 for a row of maxPermuted bytes.
 //
 //go:noescape
-func addLongRowAVX512(leaves *float32, blocks *treeBlock[uint8, float32], n int, row *byte, sum float32) float32
+func addLongRowAVX512(leaves *float32, blocks *treeBlock[uint8, float32], n int, row *byte, masks *uint64, sum float32) float32
 
 //go:noescape
-func addLongRowF64AVX512(leaves *float64, blocks *treeBlock[uint8, float64], n int, row *byte, sum float64) float64
+func addLongRowF64AVX512(leaves *float64, blocks *treeBlock[uint8, float64], n int, row *byte, masks *uint64, sum float64) float64
+
+// addMaskedRowAVX512 is addLongRowAVX512 with a mask for each tree, of the slots at which the row goes right besides.
+//
+//go:noescape
+func addMaskedRowAVX512(leaves *float32, blocks *treeBlock[uint8, float32], n int, row *byte, masks *uint64, sum float32) float32
+
+//go:noescape
+func addMaskedRowF64AVX512(leaves *float64, blocks *treeBlock[uint8, float64], n int, row *byte, masks *uint64, sum float64) float64

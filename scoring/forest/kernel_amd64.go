@@ -32,6 +32,9 @@ type vectorProgram[V number] struct {
 	// batch and single are nil where the trees are too large for them, and single where columns are too many.
 	batch  vectorBatch[V]
 	single vectorSingle[V]
+	// rows quantises single rows, and masks are those of their categories where these have no columns.
+	rows  *vectorQuantiser
+	masks []categoryMasks
 	// groups has the group of each tree, or is nil if all are 0.
 	groups  []int32
 	scratch sync.Pool // of *vectorScratch[V]
@@ -52,6 +55,15 @@ type vectorScratch[V number] struct {
 	masks   []uint64 // what the functions in assembly keep
 	sums    []V      // per group, of 64 rows in the order of sumIndex; of a single row, per group
 	leaves  []V      // of a single row, per tree and one that pads
+	rights  []uint64 // of a single row, per mask
+}
+
+// rightsFrom returns where those of the trees from first on are; nil if there are none.
+func (s *vectorScratch[V]) rightsFrom(first int) *uint64 {
+	if len(s.rights) == 0 {
+		return nil
+	}
+	return &s.rights[first]
 }
 
 // newVectorProgram returns f's program, or nil if a feature has too many thresholds to hold a rank in 16 bits.
@@ -80,14 +92,11 @@ func newVectorProgram[V number](f *Forest, tests *nodeTests) *vectorProgram[V] {
 	case mean <= streamedSplits || !fitsTall(f, depth):
 		p.batch = newLeafwiseForest[V](f, tests)
 	}
-	switch {
-	case c.count > maxPermuted:
-	case deepest <= blockDepth:
-		p.single = newPermutedBlocks[V](f, tests, c.count > halfPermuted)
-	default:
-		p.single = newMatchedForest[V](f, tests, c.count > halfPermuted)
+	p.setSingle(f, tests, deepest <= blockDepth)
+	groups, trees, ranks, count, masks := f.NumGroup, len(f.Trees), len(c.ranked), c.count, 0
+	if len(p.masks) > 0 {
+		masks = p.masks[0].trees
 	}
-	groups, trees, ranks, count := f.NumGroup, len(f.Trees), len(c.ranked), c.count
 	p.scratch.New = func() any {
 		return &vectorScratch[V]{
 			ranks:   alignedSlice[uint16](max(1, ranks) * blockRows),
@@ -95,9 +104,59 @@ func newVectorProgram[V number](f *Forest, tests *nodeTests) *vectorProgram[V] {
 			masks:   alignedSlice[uint64](maskWords),
 			sums:    alignedSlice[V](groups * blockRows),
 			leaves:  alignedSlice[V](trees + 1),
+			rights:  make([]uint64, masks),
 		}
 	}
 	return p
+}
+
+// A rowSize is how single rows are held: in two registers, in four, or in four for the numbers and in masks for categories.
+type rowSize int
+
+const (
+	halfRow rowSize = iota
+	longRow
+	maskedRow
+)
+
+// setSingle chooses how single rows are scored, if they can be.
+func (p *vectorProgram[V]) setSingle(f *Forest, tests *nodeTests, shallow bool) {
+	p.rows = &p.quantiser
+	size := halfRow
+	switch {
+	case tests.columns.count > maxPermuted:
+		size = maskedRow
+		if len(tests.columns.categorical) == 0 {
+			return
+		}
+		numeric, err := newNumericTests(f)
+		if err != nil || numeric.columns.count > maxPermuted {
+			return
+		}
+		tests = numeric
+	case tests.columns.count > halfPermuted:
+		size = longRow
+	}
+	var single vectorSingle[V]
+	var splits []placedSplit
+	masks := len(f.Trees)
+	if shallow {
+		single = newPermutedBlocks[V](f, tests, size)
+		splits = blockSplits(f.Trees)
+	} else if single, splits = newMatchedForest[V](f, tests, size); single == nil {
+		return
+	} else {
+		masks = (masks + 1) / 2
+	}
+	if size == maskedRow {
+		var ok bool
+		if p.masks, ok = newCategoryMasks(f, splits, masks); !ok {
+			return
+		}
+		rows := newVectorQuantiser(tests.columns)
+		p.rows = &rows
+	}
+	p.single = single
 }
 
 // complete reports whether marginsTo scores any number of rows.
@@ -137,7 +196,18 @@ func (p *vectorProgram[V]) quantiseRow(dst []byte, ranks []uint16, row []float64
 
 // row scores one row.
 func (p *vectorProgram[V]) row(f *Forest, s *vectorScratch[V], dst, row []float64) {
-	p.quantiser.quantiseRow(s.columns, s.ranks, row)
+	p.rows.quantiseRow(s.columns, s.ranks, row)
+	for k := range p.masks {
+		m := &p.masks[k]
+		masks := m.of(m.place(row[m.feature]))
+		if k == 0 {
+			copy(s.rights, masks)
+			continue
+		}
+		for i, mask := range masks {
+			s.rights[i] |= mask
+		}
+	}
 	sum := p.single.addRow(s, p.base[0])
 	if f.NumGroup == 1 {
 		dst[0] = float64(sum)

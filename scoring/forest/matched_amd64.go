@@ -26,18 +26,19 @@ type matchedPair[V number] struct {
 // A matchedForest is all trees in turn; a tree that pads it adds -0, which changes no sum.
 type matchedForest[V number] struct {
 	pairs []matchedPair[V]
-	add   func(leaves *V, pairs *matchedPair[V], n int, row *byte, sum V) V
+	add   func(leaves *V, pairs *matchedPair[V], n int, row *byte, masks *uint64, sum V) V
 }
 
-// newMatchedForest returns f's trees, or nil if one has more leaves, for rows of halfPermuted columns or, if
-// long, of maxPermuted.
-func newMatchedForest[V number](f *Forest, tests *nodeTests, long bool) vectorSingle[V] {
-	made := matchedForest[V]{pairs: make([]matchedPair[V], (len(f.Trees)+1)/2)}
-	if long {
-		made.add = ofType[func(*V, *matchedPair[V], int, *byte, V) V](addLongMatchedAVX512, addLongMatchedF64AVX512)
-	} else {
-		made.add = ofType[func(*V, *matchedPair[V], int, *byte, V) V](addMatchedAVX512, addMatchedF64AVX512)
+// newMatchedForest returns f's trees for rows of the size, or nil if one has more leaves; and their splits, each pair a
+// mask with a bit for each.
+func newMatchedForest[V number](f *Forest, tests *nodeTests, size rowSize) (vectorSingle[V], []placedSplit) {
+	add := [...]func(*V, *matchedPair[V], int, *byte, *uint64, V) V{
+		halfRow:   ofType[func(*V, *matchedPair[V], int, *byte, *uint64, V) V](addMatchedAVX512, addMatchedF64AVX512),
+		longRow:   ofType[func(*V, *matchedPair[V], int, *byte, *uint64, V) V](addLongMatchedAVX512, addLongMatchedF64AVX512),
+		maskedRow: ofType[func(*V, *matchedPair[V], int, *byte, *uint64, V) V](addMaskedMatchedAVX512, addMaskedMatchedF64AVX512),
 	}
+	made := matchedForest[V]{make([]matchedPair[V], (len(f.Trees)+1)/2), add[size]}
+	var splits []placedSplit
 	for i := range 2 * len(made.pairs) {
 		m := matchedTree[V]{pair: &made.pairs[i/2], half: i % 2}
 		for k := range maxMatched {
@@ -50,17 +51,21 @@ func newMatchedForest[V number](f *Forest, tests *nodeTests, long bool) vectorSi
 			t = &f.Trees[i]
 		}
 		if (len(t.Nodes)+1)/2 > maxMatched {
-			return nil
+			return nil, nil
 		}
 		m.place(tests, t, 0, 0, 0)
+		for k, n := range m.nodes {
+			splits = append(splits, placedSplit{t, n, i / 2, m.half*maxMatched + k})
+		}
 	}
-	return made
+	return made, splits
 }
 
 // A matchedTree is one of a pair while it is made.
 type matchedTree[V number] struct {
-	pair                 *matchedPair[V]
-	half, splits, leaves int
+	pair         *matchedPair[V]
+	half, leaves int
+	nodes        []*Node // of its splits
 }
 
 // place adds a node, and what is below it, whose path wants and cares for the splits that it says.
@@ -72,9 +77,10 @@ func (m *matchedTree[V]) place(tests *nodeTests, t *Tree, node int32, want, care
 		m.leaves++
 		return
 	}
-	test, bit := tests.of(t, n), uint32(1)<<m.splits
-	p.column[m.half][m.splits], p.threshold[m.half][m.splits] = uint8(test.column), test.threshold
-	m.splits++
+	split := len(m.nodes)
+	test, bit := tests.of(t, n), uint32(1)<<split
+	p.column[m.half][split], p.threshold[m.half][split] = uint8(test.column), test.threshold
+	m.nodes = append(m.nodes, n)
 	m.place(tests, t, n.Left, want, care|bit)
 	m.place(tests, t, n.Right, want|bit, care|bit)
 }
@@ -83,7 +89,7 @@ func (f matchedForest[V]) addRow(s *vectorScratch[V], sum V) V {
 	const pairs = treesPerCall / 2
 	for first := 0; first < len(f.pairs); first += pairs {
 		n := min(pairs, len(f.pairs)-first)
-		sum = f.add(&s.leaves[2*first], &f.pairs[first], n, &s.columns[0], sum)
+		sum = f.add(&s.leaves[2*first], &f.pairs[first], n, &s.columns[0], s.rightsFrom(first), sum)
 	}
 	return sum
 }
@@ -92,15 +98,24 @@ func (f matchedForest[V]) addRow(s *vectorScratch[V], sum V) V {
 // sum plus each of them.
 //
 //go:noescape
-func addMatchedAVX512(leaves *float32, pairs *matchedPair[float32], n int, row *byte, sum float32) float32
+func addMatchedAVX512(leaves *float32, pairs *matchedPair[float32], n int, row *byte, masks *uint64, sum float32) float32
 
 //go:noescape
-func addMatchedF64AVX512(leaves *float64, pairs *matchedPair[float64], n int, row *byte, sum float64) float64
+func addMatchedF64AVX512(leaves *float64, pairs *matchedPair[float64], n int, row *byte, masks *uint64, sum float64) float64
 
 // addLongMatchedAVX512 is addMatchedAVX512 for a row of maxPermuted bytes.
 //
 //go:noescape
-func addLongMatchedAVX512(leaves *float32, pairs *matchedPair[float32], n int, row *byte, sum float32) float32
+func addLongMatchedAVX512(leaves *float32, pairs *matchedPair[float32], n int, row *byte, masks *uint64, sum float32) float32
 
 //go:noescape
-func addLongMatchedF64AVX512(leaves *float64, pairs *matchedPair[float64], n int, row *byte, sum float64) float64
+func addLongMatchedF64AVX512(leaves *float64, pairs *matchedPair[float64], n int, row *byte, masks *uint64, sum float64) float64
+
+// addMaskedMatchedAVX512 is addLongMatchedAVX512 with a mask for each pair, of the splits at which the row goes right
+// besides.
+//
+//go:noescape
+func addMaskedMatchedAVX512(leaves *float32, pairs *matchedPair[float32], n int, row *byte, masks *uint64, sum float32) float32
+
+//go:noescape
+func addMaskedMatchedF64AVX512(leaves *float64, pairs *matchedPair[float64], n int, row *byte, masks *uint64, sum float64) float64

@@ -94,7 +94,7 @@ func (f *Forest) Memory() Memory {
 	if f.hasLinearLeaves() {
 		return m // it is walked
 	}
-	m.Scoring = rounded(n.columnsBytes(f)) + rounded(n.scoringBytes(f))
+	m.Scoring = rounded(n.columnsBytes(f)) + rounded(n.scoringBytes(f)) + rounded(n.maskBytes(f))
 	m.Building = int64(n.splits)*buildKeyBytes + int64(f.NumFeature)*buildRowBytes
 	if f.hasCovers() {
 		if entries, ok := n.tableEntries(f); ok {
@@ -102,7 +102,7 @@ func (f *Forest) Memory() Memory {
 			if f.NumFeature > entryLanes {
 				sources = int64(len(f.Trees)) * (maxSubtrees*maxSlots + 256)
 			}
-			m.Explaining = rounded(sources+int64(len(f.Trees))*patternTreeBytes+n.subtrees*subtreeBytes) +
+			m.Explaining = rounded(n.maskBytes(f)) + rounded(sources+int64(len(f.Trees))*patternTreeBytes+n.subtrees*subtreeBytes) +
 				entries*int64(entryLanes)*4 + pageBytes
 			m.Building += int64(len(f.Trees)) * buildTreeBytes
 		} else {
@@ -226,6 +226,15 @@ func (n *census) columnsBytes(f *Forest) int64 {
 	}
 	return int64(n.splits)*keyBytes + min(columns, maxColumns)*columnBytes + min(categories, maxCategoryBytes) + permuted +
 		n.ranked*(rankedBytes+rankedFloats*f.numberBytes())
+}
+
+// maskBytes returns what the masks of categories take.
+func (n *census) maskBytes(f *Forest) int64 {
+	places := int64(0)
+	for _, c := range n.sets {
+		places += min(c.codes, c.most) + 2
+	}
+	return min(places*int64(len(f.Trees))*8, maxMaskBytes)
 }
 
 // numberBytes returns the size of a number of the forest's own precision.

@@ -58,14 +58,10 @@ type rankColumn struct {
 
 // A categoricalFeature holds the adjacent columns of one feature's chains of sets.
 type categoricalFeature struct {
-	feature int
-	// narrow and zero are those of columns and of a rankedFeature.
-	narrow, zero bool
-	// codes are the categories that some set has.
-	codes sortedKeys
+	categories
 	// first is the first of width columns.
 	first, width int
-	// bytes has width bytes for each of codes, then for any other category, then for a missing value.
+	// bytes has width bytes for each of the feature's places.
 	bytes []byte
 }
 
@@ -105,30 +101,10 @@ func splitValue(x float64, narrow, zero bool) float64 {
 // chunkRank returns the rank in a chunk of one among all thresholds.
 func chunkRank(rank, below int) uint8 { return uint8(min(max(rank-below, 0), chunkThresholds)) }
 
-// places is how many rows bytes has.
-func (f *categoricalFeature) places() int { return f.codes.count + 2 }
-
 // row returns the bytes of a category.
 func (f *categoricalFeature) row(x float64) []byte {
 	at := f.place(x)
 	return f.bytes[at*f.width : (at+1)*f.width]
-}
-
-// place returns which row of bytes is a category's, by the rules of [contains].
-func (f *categoricalFeature) place(x float64) int {
-	other, missing := f.places()-2, f.places()-1
-	if x = splitValue(x, f.narrow, f.zero); !f.narrow {
-		x = math.Trunc(x)
-	}
-	switch {
-	case x != x:
-		return missing
-	case x >= 0 && x <= MaxCategory:
-		if i := f.codes.rank(uint64(x)) - 1; i >= 0 && f.codes.keys[i] == uint64(x) {
-			return i
-		}
-	}
-	return other
 }
 
 // orderedKey returns an integer that compares as x does, infinities included, with 0 equal to -0. Save

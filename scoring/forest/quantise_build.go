@@ -18,8 +18,8 @@ type nodeTests struct {
 	columns *columns
 	// thresholds are, per feature as [Node.rankedAs] numbers them, the keys of its thresholds in order.
 	thresholds [][]uint64
-	chunks     [][]chunkColumns // likewise, then by chunk
-	sets       map[categorySet]nodeTest
+	chunks     [][]chunkColumns         // likewise, then by chunk
+	sets       map[categorySet]nodeTest // nil if categories have no columns
 	lessEqual  bool
 }
 
@@ -66,6 +66,14 @@ func (n *Node) ofMissing() int {
 // a forest that takes more than maxColumns or maxCategoryBytes, and for one whose leaves take the row's
 // own values.
 func newNodeTests(f *Forest) (*nodeTests, error) {
+	return newTests(f, make(map[categorySet]nodeTest))
+}
+
+// newNumericTests is newNodeTests without columns of categories, for whose splits there are [categoryMasks]: by these
+// tests no row goes right at them.
+func newNumericTests(f *Forest) (*nodeTests, error) { return newTests(f, nil) }
+
+func newTests(f *Forest, sets map[categorySet]nodeTest) (*nodeTests, error) {
 	if f.hasLinearLeaves() {
 		return nil, errors.New("its leaves are linear")
 	}
@@ -74,14 +82,15 @@ func newNodeTests(f *Forest) (*nodeTests, error) {
 		columns:    c,
 		thresholds: make([][]uint64, 2*f.NumFeature),
 		chunks:     make([][]chunkColumns, 2*f.NumFeature),
-		sets:       make(map[categorySet]nodeTest),
+		sets:       sets,
 		lessEqual:  f.LessEqual,
 	}
 	f.eachSplit(func(t *Tree, n *Node) {
-		if n.Set >= 0 {
-			tests.sets[t.categorySet(n)] = nodeTest{}
-		} else {
+		switch {
+		case n.Set < 0:
 			tests.thresholds[n.rankedAs()] = append(tests.thresholds[n.rankedAs()], tests.key(n))
+		case sets != nil:
+			sets[t.categorySet(n)] = nodeTest{}
 		}
 	})
 	for i, keys := range tests.thresholds {
@@ -102,7 +111,7 @@ func newNodeTests(f *Forest) (*nodeTests, error) {
 	for i := range tests.chunks {
 		c.addRanked(rankedAs(i), tests)
 	}
-	if err := c.addCategorical(tests.sets); err != nil {
+	if err := c.addCategorical(sets); err != nil {
 		return nil, err
 	}
 	if c.count > maxColumns {
@@ -141,6 +150,9 @@ func (s *nodeTests) position(n *Node) (chunk, place int) {
 
 // of returns the test of split n of t.
 func (s *nodeTests) of(t *Tree, n *Node) nodeTest {
+	if n.Set >= 0 && s.sets == nil {
+		return nodeTest{threshold: neverRight}
+	}
 	if n.Set >= 0 {
 		return s.sets[t.categorySet(n)]
 	}

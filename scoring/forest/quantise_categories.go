@@ -32,11 +32,15 @@ func (t *Tree) categorySet(n *Node) categorySet {
 	for _, code := range set {
 		codes = binary.LittleEndian.AppendUint32(codes, code)
 	}
-	right := !n.DefaultLeft
+	return categorySet{n.rankedAs(), t.missingRight(n), string(codes)}
+}
+
+// missingRight says whether a missing value goes right at a split on a category.
+func (t *Tree) missingRight(n *Node) bool {
 	if n.Missing == MissingNone {
-		right = slices.Contains(set, 0)
+		return slices.Contains(t.Sets[n.Set], 0)
 	}
-	return categorySet{n.rankedAs(), right, string(codes)}
+	return !n.DefaultLeft
 }
 
 func (s categorySet) eachCode(visit func(code uint64)) {
@@ -68,9 +72,7 @@ func (c *columns) addCategorical(sets map[categorySet]nodeTest) error {
 		for _, s := range byFeature[of] {
 			s.eachCode(func(code uint64) { codes = append(codes, code) })
 		}
-		slices.Sort(codes)
-		codes = slices.Compact(codes)
-		f := categoricalFeature{feature: of.feature(), narrow: c.narrow, zero: of.zero(), first: c.count, codes: newSortedKeys(codes)}
+		f := categoricalFeature{categories: newCategories(of, c.narrow, codes), first: c.count}
 		if size += f.places() * len(byFeature[of]) / 8; size > maxCategoryBytes {
 			return fmt.Errorf("its category sets take more than %d bytes", maxCategoryBytes)
 		}

@@ -95,6 +95,8 @@ type tableScratch struct {
 	rows []byte
 	// columns are the same, in blocks of 64 rows, column by column.
 	columns []byte
+	// places are those of the rows' categories, feature by feature.
+	places []int32
 	// ways has a bit for each split of a tree, by slot: 1 if the row goes right. It is ordered by
 	// tree, then by row.
 	ways [tableTrees][tableRows]uint64

@@ -50,12 +50,12 @@ func newPatternTables(f *Forest, tests *nodeTests, progress *Progress) (*pattern
 	if err := p.fill(padded, progress); err != nil {
 		return nil, fmt.Errorf("forest: tables of contributions: %w", err)
 	}
-	p.outcomes = newOutcomes(tests, padded)
+	p.outcomes = newOutcomes(f, tests, padded)
 	p.vector = newVectorTables(p)
 	p.scratch.New = func() any {
 		size := p.stride() * tableRows
 		bytes := make([]byte, 2*size+strideUnit)
-		return &tableScratch{rows: bytes[size:], columns: bytes[:size]}
+		return &tableScratch{rows: bytes[size:], columns: bytes[:size], places: make([]int32, len(p.masks)*tableRows)}
 	}
 	return p, nil
 }

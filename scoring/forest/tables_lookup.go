@@ -19,6 +19,7 @@ func (p *patternTables) pass(s *tableScratch, f *Forest, vector *vectorTables, r
 	} else {
 		p.find(s, f, first, last, rows)
 	}
+	p.mask(s, first, last-first, n)
 	switch {
 	case f.NumFeature > maxForestPlaces:
 		for i := first; i < last; i++ {

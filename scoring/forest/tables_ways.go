@@ -15,6 +15,8 @@ type outcomes struct {
 	columns *columns
 	tests   []treeTests
 	splits  [][]slotSplit
+	// masks add the ways at splits on categories, if those have no columns.
+	masks []categoryMasks
 }
 
 // treeTests are a tree's splits by slot, as quantised rows answer them. No row goes right at a slot
@@ -30,12 +32,20 @@ type slotSplit struct {
 	slot, node int32
 }
 
-func newOutcomes(tests *nodeTests, trees []*paddedTree) outcomes {
+// newOutcomes uses tests, which may be nil, for a forest without categories, or with too many for masks.
+func newOutcomes(f *Forest, tests *nodeTests, trees []*paddedTree) outcomes {
+	var o outcomes
+	if masks, ok := newCategoryMasks(f, maskedSplits(trees), len(trees)); ok && len(masks) > 0 {
+		if numeric, err := newNumericTests(f); err == nil {
+			tests, o.masks = numeric, masks
+		}
+	}
 	if tests == nil {
 		// The columns are bounded, and the forest is not refused for that: its splits are asked as they are.
-		return outcomes{splits: slotSplits(trees)}
+		o.splits = slotSplits(trees)
+		return o
 	}
-	o := outcomes{columns: tests.columns, tests: make([]treeTests, len(trees))}
+	o.columns, o.tests = tests.columns, make([]treeTests, len(trees))
 	for i, t := range trees {
 		for slot, node := range t.nodes {
 			o.tests[i].threshold[slot] = neverRight
@@ -46,6 +56,18 @@ func newOutcomes(tests *nodeTests, trees []*paddedTree) outcomes {
 		}
 	}
 	return o
+}
+
+// maskedSplits are the splits of trees, each with a mask that has a bit for each slot.
+func maskedSplits(trees []*paddedTree) (splits []placedSplit) {
+	for i, t := range trees {
+		for slot, node := range t.nodes {
+			if node >= 0 {
+				splits = append(splits, placedSplit{t.Tree, &t.Nodes[node], i, slot})
+			}
+		}
+	}
+	return splits
 }
 
 func slotSplits(trees []*paddedTree) [][]slotSplit {
@@ -68,13 +90,16 @@ func (o *outcomes) stride() int {
 	return o.columns.stride
 }
 
-// quantise quantises a block of rows.
+// quantise quantises a block of rows, and finds the places of their categories.
 func (o *outcomes) quantise(s *tableScratch, f *Forest, rows []float64) {
 	if o.columns == nil {
 		return
 	}
 	for r, at := 0, 0; at < len(rows); r, at = r+1, at+f.NumFeature {
 		o.columns.quantise(s.rows[r*o.columns.stride:][:o.columns.stride], rows[at:at+f.NumFeature])
+		for k := range o.masks {
+			s.places[k*tableRows+r] = int32(o.masks[k].place(rows[at+o.masks[k].feature]))
+		}
 	}
 }
 
@@ -107,6 +132,17 @@ func (o *outcomes) find(s *tableScratch, f *Forest, first, last int, rows []floa
 				ways[r] = o.tests[i].ways(s.rows[r*o.columns.stride:][:o.columns.stride])
 			} else {
 				ways[r] = waysOf(f, o.splits[i], rows[r*f.NumFeature:][:f.NumFeature])
+			}
+		}
+	}
+}
+
+// mask adds to s.ways what the categories of n rows say of trees.
+func (o *outcomes) mask(s *tableScratch, first, trees, n int) {
+	for k := range o.masks {
+		for r, place := range s.places[k*tableRows:][:n] {
+			for i, mask := range o.masks[k].of(int(place))[first : first+trees] {
+				s.ways[i][r] |= mask
 			}
 		}
 	}
