@@ -20,9 +20,8 @@ const (
 	minVectorRows = 20
 	// treesPerCall bounds how long a call in assembly, which nothing can interrupt, delays the collector.
 	treesPerCall = 512
-	// maxPermuted is how many columns four registers hold, by which a single row is scored; two, if they
-	// suffice, take fewer instructions.
-	maxPermuted, halfPermuted = 256, 128
+	// halfPermuted is how many columns two registers hold; a single row of no more takes fewer instructions.
+	halfPermuted = 128
 )
 
 // A vectorProgram scores blocks of 64 rows, or single rows, by AVX-512.

@@ -94,7 +94,10 @@ func (f *Forest) Memory() Memory {
 	if f.hasLinearLeaves() {
 		return m // it is walked
 	}
-	m.Scoring = rounded(n.columnsBytes(f)) + rounded(n.scoringBytes(f)) + rounded(n.maskBytes(f))
+	m.Scoring = rounded(n.columnsBytes(f)) + rounded(n.scoringBytes(f))
+	if n.columns() > maxPermuted {
+		m.Scoring += rounded(n.maskBytes(f))
+	}
 	m.Building = int64(n.splits)*buildKeyBytes + int64(f.NumFeature)*buildRowBytes
 	if f.hasCovers() {
 		if entries, ok := n.tableEntries(f); ok {
@@ -215,16 +218,24 @@ func (n *census) countPatterns(depth int) {
 	n.entries += subtrees * 2 << depth
 }
 
+// columns returns how many columns there are at most.
+func (n *census) columns() int64 {
+	columns := int64(len(chunkColumns{})) * (int64(n.splits/chunkThresholds) + n.ranked)
+	for _, c := range n.sets {
+		columns += c.splits
+	}
+	return columns
+}
+
 // columnsBytes returns what the columns take that rows are quantised into.
 func (n *census) columnsBytes(f *Forest) int64 {
-	categories, permuted, columns := int64(0), int64(0), int64(len(chunkColumns{}))*(int64(n.splits/chunkThresholds)+n.ranked)
+	categories, permuted := int64(0), int64(0)
 	for _, c := range n.sets {
 		places := min(c.codes, c.most) + 2
 		categories += places * (c.splits + 2*keyBytes)
 		permuted += min(c.splits, maxColumns) * min((places+blockRows-1)/blockRows, maxPages) * blockRows
-		columns += c.splits
 	}
-	return int64(n.splits)*keyBytes + min(columns, maxColumns)*columnBytes + min(categories, maxCategoryBytes) + permuted +
+	return int64(n.splits)*keyBytes + min(n.columns(), maxColumns)*columnBytes + min(categories, maxCategoryBytes) + permuted +
 		n.ranked*(rankedBytes+rankedFloats*f.numberBytes())
 }
 

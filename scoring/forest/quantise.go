@@ -22,6 +22,8 @@ const (
 	maxColumns = 1 << 14
 	// strideUnit divides a quantised row's length: the width of a vector register.
 	strideUnit = 64
+	// maxPermuted is how many columns of a single row the assembly holds in registers.
+	maxPermuted = 256
 	// maxPages is how many times 64 categories of a feature a block of rows is looked up in.
 	maxPages = 4
 )

@@ -4,9 +4,6 @@ package forest
 
 import "golang.org/x/sys/cpu"
 
-// maxVectorColumns is the longest quantised row from which the assembly finds ways: four registers.
-const maxVectorColumns = 256
-
 // vectorTables are the pattern tables as the assembly looks them up.
 type vectorTables struct {
 	trees []lookupTree
@@ -86,7 +83,7 @@ func newTreeSources(t *patternTree) (lanes treeSources) {
 
 // finds reports whether find can find the ways; v may be nil.
 func (v *vectorTables) finds(o *outcomes) bool {
-	return v != nil && o.columns != nil && o.columns.count <= maxVectorColumns
+	return v != nil && o.columns != nil && o.columns.count <= maxPermuted
 }
 
 // find sets s.ways to those of n quantised rows in trees.
