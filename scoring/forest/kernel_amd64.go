@@ -136,26 +136,28 @@ func (p *vectorProgram[V]) setSingle(f *Forest, tests *nodeTests, shallow bool) 
 	case tests.columns.count > halfPermuted:
 		size = longRow
 	}
-	var single vectorSingle[V]
-	var splits []placedSplit
-	masks := len(f.Trees)
-	if shallow {
-		single = newPermutedBlocks[V](f, tests, size)
-		splits = blockSplits(f.Trees)
-	} else if single, splits = newMatchedForest[V](f, tests, size); single == nil {
+	single, splits, count := newSingle[V](f, tests, size, shallow)
+	if single == nil {
 		return
-	} else {
-		masks = (masks + 1) / 2
 	}
 	if size == maskedRow {
-		var ok bool
-		if p.masks, ok = newCategoryMasks(f, splits, masks); !ok {
+		masks, ok := newCategoryMasks(f, splits, count)
+		if !ok {
 			return
 		}
 		rows := newVectorQuantiser(tests.columns)
-		p.rows = &rows
+		p.rows, p.masks = &rows, masks
 	}
 	p.single = single
+}
+
+// newSingle returns f's trees for rows of the size, nil if they are too large, and their splits with so many masks.
+func newSingle[V number](f *Forest, tests *nodeTests, size rowSize, shallow bool) (single vectorSingle[V], splits []placedSplit, masks int) {
+	if shallow {
+		return newPermutedBlocks[V](f, tests, size), blockSplits(f.Trees), len(f.Trees)
+	}
+	single, splits = newMatchedForest[V](f, tests, size)
+	return single, splits, (len(f.Trees) + 1) / 2
 }
 
 // complete reports whether marginsTo scores any number of rows.
