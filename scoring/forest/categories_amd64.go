@@ -50,6 +50,16 @@ func (v *vectorCategories) columns(dst []byte, rows []float64, width int) {
 	}
 }
 
+// scattered is how many bytes of a row are written one by one.
+func (q *vectorQuantiser) scattered() (bytes int) {
+	for i := range q.categories {
+		if v := &q.categories[i]; v.pages == 0 {
+			bytes += v.width
+		}
+	}
+	return bytes
+}
+
 // permuteAVX512 writes n > 0 columns of 64 rows: for each row, the byte at its place in its page.
 //
 //go:noescape

@@ -47,14 +47,17 @@ func (f *Forest) WithKernel(k Kernel) (*Forest, error) {
 		return nil, fmt.Errorf("forest: kernel %q: this CPU or build has no AVX-512 with VBMI", k)
 	}
 	tests, err := newNodeTests(f)
-	if k == "" {
+	switch {
+	case k == "":
 		g.program = fastest(f, tests)
-		return &g, nil
+	case err == nil:
+		g.program = compile(f, tests, k == KernelAVX512, false)
+	case k == KernelAVX512:
+		g.program = withMasks(f)
 	}
-	if err != nil {
+	if g.program == nil && k != "" {
 		return nil, fmt.Errorf("forest: kernel %q: %w", k, err)
 	}
-	g.program = compile(f, tests, k == KernelAVX512, false)
 	return &g, nil
 }
 
@@ -69,8 +72,10 @@ func (f *Forest) Kernel() Kernel {
 // A program is a forest compiled to quantised rows.
 type program interface {
 	kernel() Kernel
-	// batches reports whether blocks of rows are scored as vectors, which pays for any forest.
+	// batches reports whether blocks of rows are scored as vectors, which pays for any forest, and complete whether any
+	// number of rows is.
 	batches() bool
+	complete() bool
 	marginsTo(f *Forest, dst, rows []float64)
 }
 
@@ -113,7 +118,7 @@ const minRun = 8
 // rows cannot be quantised and tests are nil.
 func fastest(f *Forest, tests *nodeTests) program {
 	if tests == nil {
-		return nil
+		return withMasks(f)
 	}
 	walk := !pays(f, tests.columns)
 	p := compile(f, tests, hasAVX512(), walk)
@@ -121,6 +126,19 @@ func fastest(f *Forest, tests *nodeTests) program {
 		return nil
 	}
 	return p
+}
+
+// withMasks returns the program for a forest whose categories would take too many columns: it scores row by row. It is nil
+// where masks would be too many, too, where this CPU has no assembly, and for linear leaves.
+func withMasks(f *Forest) program {
+	tests, err := newNumericTests(f)
+	if err != nil || !hasAVX512() {
+		return nil
+	}
+	if p := compile(f, tests, true, true); p.complete() {
+		return p
+	}
+	return nil
 }
 
 func compile(f *Forest, tests *nodeTests, vector, walk bool) program {
@@ -137,7 +155,7 @@ func newCompiled[V number](f *Forest, tests *nodeTests, vector, walk bool) *comp
 		p.vector = newVectorProgram[V](f, tests)
 	}
 	switch {
-	case p.vector != nil && p.vector.complete():
+	case walk || p.complete():
 	case c.count <= 1<<8:
 		p.segments = newSegments[uint8, V](f, tests)
 	default:
@@ -215,6 +233,8 @@ func (p *compiled[V]) kernel() Kernel {
 }
 
 func (p *compiled[V]) batches() bool { return p.vector != nil && p.vector.batches() }
+
+func (p *compiled[V]) complete() bool { return p.vector != nil && p.vector.complete() }
 
 func (p *compiled[V]) marginsTo(f *Forest, dst, rows []float64) {
 	n, first := len(rows)/f.NumFeature, 0

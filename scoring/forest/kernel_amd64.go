@@ -18,6 +18,9 @@ func hasAVX512() bool {
 const (
 	// minVectorRows is the fewest rows that a block of 64 scores faster than one by one.
 	minVectorRows = 20
+	// maxScattered is how many bytes a tree, written one by one, a block of rows is worth: a tree takes a single row 4 ns
+	// or more by masks, and a byte half a nanosecond.
+	maxScattered = 8
 	// treesPerCall bounds how long a call in assembly, which nothing can interrupt, delays the collector.
 	treesPerCall = 512
 	// halfPermuted is how many columns two registers hold; a single row of no more takes fewer instructions.
@@ -28,7 +31,7 @@ const (
 type vectorProgram[V number] struct {
 	base      []V // the forest's
 	quantiser vectorQuantiser
-	// batch and single are nil where the trees are too large for them, and single where columns are too many.
+	// batch and single are nil where the trees are too large for them, or columns too many.
 	batch  vectorBatch[V]
 	single vectorSingle[V]
 	// rows quantises single rows, and masks are those of their categories where these have no columns.
@@ -86,12 +89,16 @@ func newVectorProgram[V number](f *Forest, tests *nodeTests) *vectorProgram[V] {
 		p.groups = nil
 	}
 	switch mean := splits / max(1, len(f.Trees)); {
+	case tests.sets == nil: // masks are of one row
 	case deepest <= blockDepth && mean > leafwiseSplits:
 		p.batch = newVectorTrees[V](f, tests)
 	case mean <= streamedSplits || !fitsTall(f, depth):
 		p.batch = newLeafwiseForest[V](f, tests)
 	}
 	p.setSingle(f, tests, deepest <= blockDepth)
+	if p.masks != nil && p.quantiser.scattered() > maxScattered*len(f.Trees) {
+		p.batch = nil
+	}
 	groups, trees, ranks, count, masks := f.NumGroup, len(f.Trees), len(c.ranked), c.count, 0
 	if len(p.masks) > 0 {
 		masks = p.masks[0].trees
@@ -123,18 +130,23 @@ func (p *vectorProgram[V]) setSingle(f *Forest, tests *nodeTests, shallow bool) 
 	p.rows = &p.quantiser
 	size := halfRow
 	switch {
+	case tests.sets == nil:
+		size = maskedRow
 	case tests.columns.count > maxPermuted:
 		size = maskedRow
 		if len(tests.columns.categorical) == 0 {
 			return
 		}
 		numeric, err := newNumericTests(f)
-		if err != nil || numeric.columns.count > maxPermuted {
+		if err != nil {
 			return
 		}
 		tests = numeric
 	case tests.columns.count > halfPermuted:
 		size = longRow
+	}
+	if tests.columns.count > maxPermuted {
+		return
 	}
 	single, splits, count := newSingle[V](f, tests, size, shallow)
 	if single == nil {
@@ -161,7 +173,7 @@ func newSingle[V number](f *Forest, tests *nodeTests, size rowSize, shallow bool
 }
 
 // complete reports whether marginsTo scores any number of rows.
-func (p *vectorProgram[V]) complete() bool { return p.batch != nil && p.single != nil }
+func (p *vectorProgram[V]) complete() bool { return p.single != nil }
 
 // batches reports whether marginsTo scores full blocks of rows.
 func (p *vectorProgram[V]) batches() bool { return p.batch != nil }

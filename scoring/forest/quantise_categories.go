@@ -73,7 +73,7 @@ func (c *columns) addCategorical(sets map[categorySet]nodeTest) error {
 			s.eachCode(func(code uint64) { codes = append(codes, code) })
 		}
 		f := categoricalFeature{categories: newCategories(of, c.narrow, codes), first: c.count}
-		if size += f.places() * len(byFeature[of]) / 8; size > maxCategoryBytes {
+		if f.places()*len(byFeature[of])/8 > maxCategoryBytes { // what making chains takes
 			return fmt.Errorf("its category sets take more than %d bytes", maxCategoryBytes)
 		}
 		chains := newSetChains(&f, byFeature[of])
