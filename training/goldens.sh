@@ -10,7 +10,7 @@ goldens() {
 }
 
 # Before 2.1 XGBoost needs NumPy 1, and that needs Python 3.11.
-for version in 1.7.6=3.11 2.0.3=3.11 2.1.4=3.12 3.0.5=3.12 3.1.3=3.12; do
+for version in 1.7.6=3.11 2.0.3=3.11 2.1.4=3.12 3.0.5=3.12 3.1.3=3.12 3.3.0=3.12; do
 	echo "XGBoost ${version%=*}" >&2
 	python=$("$training/venv.sh" "$training/locks/xgboost-${version%=*}.txt" "${version#*=}")
 	goldens "$python" write

@@ -26,7 +26,7 @@ func newPredictCommand() *cobra.Command {
 		Short: "Score the rows of a CSV file with any supported model file",
 		Long: `Score the rows of a CSV file with any supported model file; no bundle is needed.
 The header names the features (any order, all of them); an empty field is a missing value; a category stands by
-name, or by code where the model has no names. Out come margin and prediction (margin_0.. for several classes), and with
+name, or by code where the model has no names or none of them is a number. Out come margin and prediction (margin_0.. for several classes), and with
 --contributions every feature's SHAP value and the bias. Numbers are the shortest that read back as the same float64.
 ` + memoryEnv + ` bounds the memory that loading the model may take, as in the service.`,
 		Example: "  riskctl predict --model model.ubj --input rows.csv --contributions --output out.csv",
@@ -41,7 +41,7 @@ name, or by code where the model has no names. Out come margin and prediction (m
 				return err
 			}
 			if contributions && !f.Explains() {
-				return notHeld(errors.New("--contributions: the model file has no covers, or its leaves are linear, so nothing can be explained"))
+				return notHeld(errors.New("--contributions: the model file has no covers, or some below 0, or its leaves are linear, so nothing can be explained"))
 			}
 			return transform(cmd, input, output, func(w io.Writer, in *source) error {
 				start := time.Now()

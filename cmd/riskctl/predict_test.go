@@ -115,7 +115,9 @@ func TestPredictTakesColumnsInAnyOrderAndCategoriesByCode(t *testing.T) {
 	}
 	w.Flush()
 	input := filepath.Join(t.TempDir(), "reversed.csv")
-	if err := os.WriteFile(input, []byte(reversed.String()), 0o600); err != nil {
+	// A spreadsheet's mark, and a number in another form, change nothing.
+	marked := "\ufeff" + strings.ReplaceAll(reversed.String(), "\n36,", "\n36.0,")
+	if err := os.WriteFile(input, []byte(marked), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	_, straight, _ := riskctl(t, "predict", "--model", model, "--input", goldens+"/onehot/rows.csv")
@@ -154,6 +156,8 @@ func TestPredictRefusesWithAReason(t *testing.T) {
 		"beyond float32":   {with(0, "1e39"), "row 1, column 1: not a number"},
 		"unknown category": {with(category, "smartwatch"), "not a category of the model"},
 		"category code":    {with(category, "99"), "not a category of the model"},
+		"code for a name":  {with(len(fields)-1, "1"), "not a category of the model, by name; codes are not taken where names are numbers"},
+		"truth value":      {with(0, "True"), "row 1, column 1: not a number: write 1 for True"},
 		"ragged row":       {header + "\n1\n", "row 1"},
 		"empty":            {"", "read header"},
 	} {
@@ -183,6 +187,26 @@ func TestPredictRefusesWithAReason(t *testing.T) {
 	}
 	if code, _, stderr := riskctl(t, "predict", "--model", "main.go"); code != 1 || !strings.Contains(stderr, "load main.go") {
 		t.Errorf("a model that is none: exit code %d, says %q", code, stderr)
+	}
+}
+
+// TestPredictLosesNoEmptyLine: a line without anything in it is a row of a single missing value, or not, and nobody knows.
+func TestPredictLosesNoEmptyLine(t *testing.T) {
+	model := filepath.Join(t.TempDir(), "model.txt")
+	text := "tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nlabel_index=0\nmax_feature_idx=0\nobjective=regression\nfeature_names=x\n" +
+		"feature_infos=[0:1]\n\nTree=0\nnum_leaves=1\nnum_cat=0\nleaf_value=0.5\nis_linear=0\nshrinkage=1\n\n\nend of trees\n"
+	if err := os.WriteFile(model, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for rows, want := range map[string]string{"x\n1\n\n2\n": "line 3 is empty: write \"\"", "x\n1\n\"\"\n2\n\n": ""} {
+		input := filepath.Join(t.TempDir(), "rows.csv")
+		if err := os.WriteFile(input, []byte(rows), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		code, out, stderr := riskctl(t, "predict", "--model", model, "--input", input)
+		if (code == 0) != (want == "") || !strings.Contains(stderr, want) || want == "" && strings.Count(out, "\n") != 4 {
+			t.Errorf("%q: exit code %d, %d lines, says %q, want %q", rows, code, strings.Count(out, "\n"), stderr, want)
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/trendbuy/riskscorer/scoring/forest"
 )
@@ -22,7 +23,8 @@ type prediction struct {
 	forest        *forest.Forest
 	contributions bool
 	columns       []int // column -> feature
-	categories    []map[string]float64
+	categories    []categoryNames
+	line          int // of the input, of the row that was read last
 
 	rows, margins, predictions, phi []float64
 }
@@ -31,21 +33,15 @@ func newPrediction(f *forest.Forest, contributions bool) *prediction {
 	p := &prediction{
 		forest:        f,
 		contributions: contributions,
-		categories:    make([]map[string]float64, f.NumFeature),
+		categories:    make([]categoryNames, f.NumFeature),
 		margins:       make([]float64, predictRows*f.NumGroup),
 		predictions:   make([]float64, predictRows*f.NumGroup),
 	}
 	if contributions {
 		p.phi = make([]float64, predictRows*f.NumGroup*(f.NumFeature+1))
 	}
-	for i := range f.Categories {
-		if f.Categories[i] == nil {
-			continue
-		}
-		p.categories[i] = map[string]float64{}
-		for code, name := range f.Categories[i] {
-			p.categories[i][name] = float64(code)
-		}
+	for i, names := range f.Categories {
+		p.categories[i] = newCategoryNames(names)
 	}
 	return p
 }
@@ -83,14 +79,20 @@ func (p *prediction) run(ctx context.Context, w io.Writer, r io.Reader) (int, er
 	}
 }
 
-// open reads the header of the CSV in r and returns the reader of its rows.
+// open reads the header of the CSV in r and returns the reader of its rows. Spreadsheets begin a file with a byte order mark.
 func (p *prediction) open(r io.Reader) (*csv.Reader, error) {
-	in := csv.NewReader(bufio.NewReaderSize(r, 1<<16))
+	const mark = "\ufeff"
+	buffered := bufio.NewReaderSize(r, 1<<16)
+	if begin, _ := buffered.Peek(len(mark)); string(begin) == mark {
+		_, _ = buffered.Discard(len(mark)) // which was peeked at
+	}
+	in := csv.NewReader(buffered)
 	in.ReuseRecord = true
 	header, err := in.Read()
 	if err != nil {
 		return nil, notHeld(fmt.Errorf("read header: %w", err))
 	}
+	p.line, _ = in.FieldPos(0)
 	return in, notHeld(p.matchColumns(header))
 }
 
@@ -127,6 +129,9 @@ func (p *prediction) read(in *csv.Reader, before int) (int, error) {
 		if err != nil {
 			return n, fmt.Errorf("row %d: %w", before+n+1, err)
 		}
+		if err := p.follows(in, record); err != nil {
+			return n, err
+		}
 		start := len(p.rows)
 		p.rows = slices.Grow(p.rows, width)[:start+width]
 		for column, text := range record {
@@ -141,20 +146,31 @@ func (p *prediction) read(in *csv.Reader, before int) (int, error) {
 	return predictRows, nil
 }
 
+// follows refuses empty lines of a single column, which the reader skips, though each may be a missing value.
+func (p *prediction) follows(in *csv.Reader, record []string) error {
+	line, _ := in.FieldPos(0)
+	if before := p.line; len(record) == 1 && line > before+1 {
+		return fmt.Errorf("line %d is empty: write \"\" for a missing value", before+1)
+	}
+	p.line = line + strings.Count(record[0], "\n")
+	return nil
+}
+
 // value reads one field: empty is missing, a category stands by name or code.
 func (p *prediction) value(feature int, text string) (float64, error) {
 	if text == "" {
 		return math.NaN(), nil
 	}
-	if code, ok := p.categories[feature][text]; ok {
-		return code, nil
+	if names := &p.categories[feature]; names.codes != nil {
+		return names.code(text)
 	}
 	x, err := strconv.ParseFloat(text, 64)
-	if categories := p.categories[feature]; categories != nil {
-		if err != nil || x != math.Trunc(x) || x < 0 || x >= float64(len(categories)) {
-			return 0, errors.New("not a category of the model, by name or code")
-		}
-		return x, nil
+	switch {
+	case err == nil:
+	case p.forest.Categorical != nil && p.forest.Categorical[feature]:
+		return 0, errors.New("not a category's code: the model file has no names of this feature's categories")
+	case text == "True" || text == "False":
+		return 0, errors.New("not a number: write 1 for True and 0 for False")
 	}
 	held, precision := x, 64
 	if !p.forest.Wide {

@@ -98,6 +98,7 @@ const (
 	Step               // 1 where the margin is above 0, else 0
 	LogOnePlusExp      // log(1 + e to the margin)
 	SignedSquare       // the margin times its absolute value
+	Ascending          // a row's margins in ascending order: quantiles, which may cross
 )
 
 // New returns a forest ready to score and explain, or says which invariant f breaks. It takes

@@ -52,6 +52,11 @@ func (f *Forest) PredictionsTo(dst, margins []float64) {
 		for i, m := range margins {
 			dst[i] = float64(exp(float32(m)))
 		}
+	case Ascending:
+		copy(dst, margins)
+		for i := 0; i < len(dst); i += f.NumGroup {
+			slices.Sort(dst[i : i+f.NumGroup])
+		}
 	case Step:
 		for i, m := range margins {
 			dst[i] = hinge(m)

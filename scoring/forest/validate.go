@@ -81,7 +81,7 @@ func (f *Forest) validateShape() error {
 		return fmt.Errorf("kinds of %d features for %d features", len(f.Categorical), f.NumFeature)
 	case len(f.Base) != f.NumGroup:
 		return fmt.Errorf("%d base margins for %d groups", len(f.Base), f.NumGroup)
-	case f.Link > SignedSquare:
+	case f.Link > Ascending:
 		return fmt.Errorf("unknown link %d", f.Link)
 	}
 	if err := f.validateKind(); err != nil {

@@ -76,7 +76,7 @@ func (f *Forest) widePredictions(dst, margins []float64) {
 			dst[i] = math.Log1p(exp64(m))
 		case SignedSquare:
 			dst[i] = m * math.Abs(m)
-		case Step: // of forests that are not wide alone
+		case Step, Ascending: // of forests that are not wide alone
 		}
 	}
 	if f.Link != Softmax {
@@ -117,7 +117,7 @@ func (f *Forest) validateKind() error {
 		return errors.New("the steepness of the sigmoid is not a finite number of 0 or more")
 	case !f.Wide && (f.Divisor != 0 || f.Steepness != 0 || f.Link == LogOnePlusExp || f.Link == SignedSquare):
 		return errors.New("a divisor, a steepness and this link are for wide forests")
-	case f.Wide && f.Link == Step:
+	case f.Wide && (f.Link == Step || f.Link == Ascending):
 		return errors.New("this link is for forests that are not wide")
 	}
 	return nil

@@ -148,6 +148,11 @@ GOLDENS = [
     Golden("v1.7-early_stopping", "binary:logistic", EARLY, rounds=30, early_stopping=2, version="1.7.6"),
     Golden("v1.7-early_classes", "multi:softprob", EARLY | {"num_class": 3}, rounds=30, early_stopping=1, version="1.7.6"),
     Golden("v1.7-multilabel", "binary:logistic", {"max_depth": 3}, targets=2, version="1.7.6"),
+    # A model's seed is its place in this list: what is new comes last.
+    # 3.3: the only version with a dart model's weights where they are neither before nor after.
+    Golden("v3.3-dart", "binary:logistic", DART, rounds=10, version="3.3.0"),
+    Golden("v3.3-dart_multiclass", "multi:softprob", DART | {"num_class": 3, "max_depth": 3}, version="3.3.0"),
+    Golden("quantiles_crossing", "reg:quantileerror", {"quantile_alpha": [0.45, 0.5, 0.55], "eta": 0.9, "max_depth": 5}, rounds=6),
 ]
 
 

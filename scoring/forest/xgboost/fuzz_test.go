@@ -103,6 +103,7 @@ func firstRound(raw any) any {
 		round = int(indptr[1])
 		model["iteration_indptr"] = indptr[:2]
 	}
+	model["gbtree_model_param"].(map[string]any)["num_trees"] = strconv.Itoa(round)
 	if _, ok := weights["weight_drop"]; !ok {
 		weights = model
 	}

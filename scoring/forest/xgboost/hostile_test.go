@@ -94,11 +94,13 @@ func TestBrokenModels(t *testing.T) {
 		{"gblinear", `"gbtree", "model"`, `"gblinear", "model"`, "linear model without trees"},
 		{"unknown booster", `"gbtree", "model"`, `"forest", "model"`, `"forest" is unknown`},
 		{"objective", `"binary:logistic"`, `"survival:weibull"`, `"survival:weibull"`},
-		{"classes of a binary model", `"num_class": "0"`, `"num_class": "3"`, "3 classes"},
+		{"expectiles", `"num_target": "1"},
+  "objective": {"name": "binary:logistic"}`, `"num_target": "2"},
+  "objective": {"name": "reg:expectileerror"}`, "several expectile_alpha"},
 		{"huge class count", `"num_class": "0"`, `"num_class": "1000000000"`, "num_class"},
 		{"huge target count", `"num_target": "1"`, `"num_target": "1000000000"`, "num_target"},
 		{"target count type", `"num_target": "1"`, `"num_target": 2`, "num_target"},
-		{"targets and classes", `"num_class": "0", "num_feature": "2", "num_target": "1"`, `"num_class": "3", "num_feature": "2", "num_target": "2"`, "3 classes"},
+		{"targets and classes", `"num_class": "0", "num_feature": "2", "num_target": "1"`, `"num_class": "3", "num_feature": "2", "num_target": "2"`, "3 classes and 2 targets"},
 		{"no features", `"num_feature": "2", "num_target"`, `"num_feature": "0", "num_target"`, "num_feature"},
 		{"huge feature count", `"num_feature": "2", "num_target"`, `"num_feature": "99999999", "num_target"`, "num_feature"},
 		{"base score text", `[5E-1]`, `[half]`, "base_score"},
@@ -131,6 +133,7 @@ func TestBrokenModels(t *testing.T) {
 		{"rounds end early", `[0, 1, 2]`, `[0, 1, 1]`, "iteration_indptr"},
 		{"no rounds", `[0, 1, 2]`, `[]`, "best_iteration"},
 		{"tree info", `"tree_info": [0, 0]`, `"tree_info": [0]`, "tree_info"},
+		{"number of trees", `"num_trees": "2"`, `"num_trees": "3"`, "num_trees"},
 		{"group", `"tree_info": [0, 0]`, `"tree_info": [0, 1]`, "tree_info"},
 		{"tree order", `"id": 1`, `"id": 0`, "trees[1].id"},
 		{"no nodes", `"num_nodes": "3"`, `"num_nodes": "0"`, "num_nodes"},
@@ -149,7 +152,6 @@ func TestBrokenModels(t *testing.T) {
 		{"leaf infinite", `[NaN, -0.25, 0.25]`, `[0, Infinity, 0.25]`, "leaf value"},
 		{"leaf beyond float32", `[NaN, -0.25, 0.25]`, `[0, 1e39, 0.25]`, "leaf value"},
 		{"leaves that overflow", `[NaN, -0.25, 0.25]`, `[0, 3.4e38, -3.4028234e38]`, "more than a float32"},
-		{"cover negative", `"sum_hessian": [9, 5, 4]`, `"sum_hessian": [9, -5, 4]`, "cover"},
 		{"cover NaN", `"sum_hessian": [9, 5, 4]`, `"sum_hessian": [NaN, 5, 4]`, "cover"},
 		{"covers in one tree", `"sum_hessian": [9, 5, 4]`, `"sum_hess": []`, "cover"},
 		{"default side", `"default_left": [0, 0, 0]`, `"default_left": [2, 0, 0]`, "default_left"},
@@ -158,6 +160,30 @@ func TestBrokenModels(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			wantFileError(t, edit(t, test.old, test.replacement), test.want)
 		})
+	}
+}
+
+// TestNegativeCovers: a model scores whose covers explain nothing.
+func TestNegativeCovers(t *testing.T) {
+	f, err := xgboost.Load(edit(t, `"sum_hessian": [9, 5, 4]`, `"sum_hessian": [9, -5, 14]`), xgboost.Options{})
+	if err != nil || f.Explains() {
+		t.Errorf("it explains, or fails with %v", err)
+	}
+}
+
+// TestClassesOfAnObjectiveOfOnesOwn: num_class beside an objective of one margin comes from training by another objective.
+func TestClassesOfAnObjectiveOfOnesOwn(t *testing.T) {
+	f, err := xgboost.Load(edit(t, `"num_class": "0"`, `"num_class": "2"`), xgboost.Options{AllTrees: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	margins, predictions := make([]float64, 2), make([]float64, 2)
+	f.MarginsTo(margins, []float64{0.25, 0})
+	f.PredictionsTo(predictions, margins)
+	for i, want := range []float64{1 / (1 + math.Exp(1)), 0.5} { // both trees are of the first class
+		if math.Abs(predictions[i]-want) > 0.1 || margins[1] != 0 {
+			t.Errorf("margins %v, predictions %v", margins, predictions)
+		}
 	}
 }
 

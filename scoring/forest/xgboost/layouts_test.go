@@ -47,8 +47,9 @@ func TestWeights(t *testing.T) {
 	layouts := map[string][]byte{
 		"3.4": edit(t, `"iteration_indptr"`, `"weight_drop": [0.5, 0.1], "iteration_indptr"`),
 	}
+	layouts["3.3"] = edit(t, `"gbtree", "model"`, `"gbtree", "weight_drop": [0.5, 0.1], "model"`)
 	older := edit(t, `"name": "gbtree", "model": {`, `"name": "dart", "weight_drop": [0.5, 0.1], "gbtree": {"name": "gbtree", "model": {`)
-	layouts["before 3.4"] = bytes.Replace(older, []byte("}]}},\n"), []byte("}]}}},\n"), 1)
+	layouts["before 3.3"] = bytes.Replace(older, []byte("}]}},\n"), []byte("}]}}},\n"), 1)
 	for name, data := range layouts {
 		t.Run(name, func(t *testing.T) {
 			f, err := xgboost.Load(data, xgboost.Options{})

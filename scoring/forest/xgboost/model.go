@@ -21,11 +21,11 @@ func readModel(root value, o Options) (*forest.Forest, error) {
 		return nil, err
 	}
 	f := &forest.Forest{}
-	clamps, err := clampsProbability(root)
+	written, err := readVersion(root)
 	if err != nil {
 		return nil, err
 	}
-	if err := readParameters(learner, clamps, f); err != nil {
+	if err := readParameters(learner, written, f); err != nil {
 		return nil, err
 	}
 	if err := readFeatures(learner, booster, f); err != nil {
@@ -56,10 +56,12 @@ func treeBooster(learner value) (booster, weights value, err error) {
 		return value{}, value{}, err
 	}
 	switch name {
-	case "gbtree": // from 3.4 on, that is the name of a dart model, too
+	case "gbtree": // from 3.3 on, that is the name of a dart model, too; 3.3 has its weights beside the trees
 		booster, err = part.get("model")
-		if w, ok := booster.find("weight_drop"); ok {
-			weights = w
+		for _, holder := range []value{part, booster} {
+			if w, ok := holder.find("weight_drop"); ok {
+				weights = w
+			}
 		}
 		return booster, weights, err
 	case "dart":
@@ -102,6 +104,13 @@ func treesToKeep(learner, booster value, groups int, o Options) (int, error) {
 	trees, err := list.list()
 	if err != nil {
 		return 0, err
+	}
+	if params, ok := booster.find("gbtree_model_param"); ok {
+		if _, ok := params.find("num_trees"); ok {
+			if _, err := params.parameter("num_trees", len(trees), len(trees)); err != nil {
+				return 0, err
+			}
+		}
 	}
 	starts, err := iterations(booster, len(trees), groups)
 	if err != nil || o.AllTrees {

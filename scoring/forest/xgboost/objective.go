@@ -27,8 +27,17 @@ func linkOf(objective string) (forest.Link, bool) {
 	return 0, false
 }
 
+// version is that of the XGBoost that wrote a file: major, minor, patch.
+type version []int
+
+func readVersion(root value) (version, error) {
+	return root.integers("version", maxValues, 0, math.MaxInt32)
+}
+
+func (v version) since(major, minor int) bool { return slices.Compare(v, version{major, minor}) >= 0 }
+
 // readParameters reads the sizes, the objective and the base margin.
-func readParameters(learner value, clamps bool, f *forest.Forest) error {
+func readParameters(learner value, written version, f *forest.Forest) error {
 	params, err := learner.get("learner_model_param")
 	if err != nil {
 		return err
@@ -50,7 +59,15 @@ func readParameters(learner value, clamps bool, f *forest.Forest) error {
 	if f.NumGroup, err = groups(params, f); err != nil {
 		return err
 	}
-	f.Base, err = baseMargins(params, clamps, f)
+	switch {
+	case f.NumGroup == 1:
+	case f.Objective == "reg:expectileerror":
+		return objective.errorf("several expectile_alpha are not read: XGBoost adds the expectiles up; train a model for each")
+	case f.Objective == "reg:quantileerror" && written.since(3, 4):
+		f.Link = forest.Ascending
+	}
+	// From 3.2 on, XGBoost keeps the base probability away from 0 and 1.
+	f.Base, err = baseMargins(params, written.since(3, 2), f)
 	return err
 }
 
@@ -66,23 +83,14 @@ func groups(params value, f *forest.Forest) (int, error) {
 			return 0, err
 		}
 	}
-	if f.Link != forest.Softmax && classes > 1 {
-		return 0, params.errorf("%s has %d classes; it takes none", f.Objective, classes)
+	// Classes of another objective than softmax are those of somebody's own, in training: each has its link.
+	if classes > 1 && targets > 1 {
+		return 0, params.errorf("it has %d classes and %d targets; it may have several of one", classes, targets)
 	}
 	if f.Link == forest.Softmax && targets > 1 {
 		return 0, params.errorf("%s has %d targets; it takes one", f.Objective, targets)
 	}
 	return max(1, classes, targets), nil
-}
-
-// clampsProbability reports whether the XGBoost that wrote the file keeps the base probability away from 0
-// and 1, as it does from 3.2 on.
-func clampsProbability(root value) (bool, error) {
-	version, err := root.integers("version", maxValues, 0, math.MaxInt32)
-	if err != nil {
-		return false, err
-	}
-	return slices.Compare(version, []int{3, 2}) >= 0, nil
 }
 
 // baseMargins reads base_score: a number, or from XGBoost 3.1 on a list of one number or one a group.

@@ -58,7 +58,24 @@ func readTrees(booster value, keep int, f *forest.Forest, o forest.Options) erro
 		}
 		f.Trees[i].Group = groups[i]
 	}
+	dropNegativeCovers(f.Trees)
 	return nil
+}
+
+// dropNegativeCovers makes trees without covers of those that have one below 0: survival:cox may sum its second derivatives up
+// to that, and such trees score, but weights below 0 explain nothing.
+func dropNegativeCovers(trees []forest.Tree) {
+	negative := false
+	for i := range trees {
+		negative = negative || slices.ContainsFunc(trees[i].Nodes, func(n forest.Node) bool { return n.Cover < 0 && n.Cover != forest.NoCover })
+	}
+	for i := range trees {
+		for k := range trees[i].Nodes {
+			if n := &trees[i].Nodes[k]; negative {
+				n.Cover = forest.NoCover
+			}
+		}
+	}
 }
 
 // columns are the arrays of one tree, an element a node. Each tree uses the memory of the one before it.
