@@ -126,9 +126,11 @@ func (c *call) rate() error {
 	if c.guard.clients == nil {
 		return nil
 	}
-	client := "identity " + identityOf(c.r.Context())
-	if client == "identity " {
+	client := identityOf(c.r.Context())
+	if client == "" {
 		client = admission.AddressKey(c.r.RemoteAddr)
+	} else {
+		client = "identity " + client // no address
 	}
 	wait, ok := c.guard.clients.Take(client)
 	if ok {

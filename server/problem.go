@@ -234,7 +234,6 @@ func writeJSON(w http.ResponseWriter, code int, contentType string, body []byte)
 	h := w.Header()
 	h.Set("Content-Type", contentType)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(code)
 	_, _ = w.Write(body) // the client has gone: nothing is left to tell it
 }
