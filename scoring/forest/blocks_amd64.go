@@ -80,32 +80,30 @@ func (v vectorTrees[V]) addBlock(s *vectorScratch[V]) {
 	}
 }
 
-// permutedBlocks score single rows: a row in registers is permuted into the order of a block's slots, and
-// one comparison gives its outcomes.
-type permutedBlocks[V number] struct {
-	blocks []treeBlock[uint8, V]
-	add    func(leaves *V, blocks *treeBlock[uint8, V], n int, row *byte, masks *uint64, sum V) V
+// blockLeaves are those of blocks, 64 of each: a block's outcomes are a word, by slot. A single row goes down eight blocks
+// at a time, and blocks that pad them add -0, which changes no sum.
+type blockLeaves[V number] struct {
+	values []V
+	sum    func(leaves, trees *V, outcomes *uint64, n int, sum V) V
 }
 
-// newPermutedBlocks returns f's trees for rows of the size.
-func newPermutedBlocks[V number](f *Forest, tests *nodeTests, size rowSize) permutedBlocks[V] {
-	add := [...]func(*V, *treeBlock[uint8, V], int, *byte, *uint64, V) V{
-		halfRow:   ofType[func(*V, *treeBlock[uint8, V], int, *byte, *uint64, V) V](addRowAVX512, addRowF64AVX512),
-		longRow:   ofType[func(*V, *treeBlock[uint8, V], int, *byte, *uint64, V) V](addLongRowAVX512, addLongRowF64AVX512),
-		maskedRow: ofType[func(*V, *treeBlock[uint8, V], int, *byte, *uint64, V) V](addMaskedRowAVX512, addMaskedRowF64AVX512),
+func newBlockLeaves[V number](tests *nodeTests, trees []Tree, blocks int) blockLeaves[V] {
+	b := blockLeaves[V]{make([]V, blocks<<blockDepth), ofType[func(*V, *V, *uint64, int, V) V](addBlocksAVX512, addBlocksF64AVX512)}
+	for i := range b.values {
+		b.values[i] = V(math.Copysign(0, -1))
 	}
-	return permutedBlocks[V]{newBlockForest[uint8, V](tests, f.Trees, blockDepth).blocks, add[size]}
-}
-
-func (p permutedBlocks[V]) addRow(s *vectorScratch[V], sum V) V {
-	for first := 0; first < len(p.blocks); first += treesPerCall {
-		n := min(treesPerCall, len(p.blocks)-first)
-		sum = p.add(&s.leaves[first], &p.blocks[first], n, &s.columns[0], s.rightsFrom(first), sum)
+	for i := range trees {
+		block := newTreeBlock[uint16, V](tests, &trees[i], blockDepth)
+		copy(b.values[i<<blockDepth:], block.leaf[:])
 	}
-	return sum
+	return b
 }
 
-// blockSplits are the splits of trees as blocks, each block a mask with a bit for each slot.
+func (b blockLeaves[V]) add(leaves []V, outcomes []uint64, first int, sum V) V {
+	return b.sum(&leaves[first], &b.values[first<<blockDepth], &outcomes[0], len(outcomes), sum)
+}
+
+// blockSplits are the splits of trees as blocks, each block a word with a bit for each slot.
 func blockSplits(trees []Tree) (splits []placedSplit) {
 	for i := range trees {
 		t := &trees[i]
@@ -121,27 +119,11 @@ func blockSplits(trees []Tree) (splits []placedSplit) {
 	return splits
 }
 
-// addRowAVX512 writes the leaves of n > 0 trees for one row of halfPermuted bytes, and returns sum plus
-// each of them.
+// addBlocksAVX512 writes the leaves of n blocks, a multiple of treesPerStep, and returns sum plus each of them. It writes
+// over the outcomes.
 //
 //go:noescape
-func addRowAVX512(leaves *float32, blocks *treeBlock[uint8, float32], n int, row *byte, masks *uint64, sum float32) float32
+func addBlocksAVX512(leaves, trees *float32, outcomes *uint64, n int, sum float32) float32
 
 //go:noescape
-func addRowF64AVX512(leaves *float64, blocks *treeBlock[uint8, float64], n int, row *byte, masks *uint64, sum float64) float64
-
-// addLongRowAVX512 is addRowAVX512 for a row of maxPermuted bytes.
-//
-//go:noescape
-func addLongRowAVX512(leaves *float32, blocks *treeBlock[uint8, float32], n int, row *byte, masks *uint64, sum float32) float32
-
-//go:noescape
-func addLongRowF64AVX512(leaves *float64, blocks *treeBlock[uint8, float64], n int, row *byte, masks *uint64, sum float64) float64
-
-// addMaskedRowAVX512 is addLongRowAVX512 with a mask for each tree, of the slots at which the row goes right besides.
-//
-//go:noescape
-func addMaskedRowAVX512(leaves *float32, blocks *treeBlock[uint8, float32], n int, row *byte, masks *uint64, sum float32) float32
-
-//go:noescape
-func addMaskedRowF64AVX512(leaves *float64, blocks *treeBlock[uint8, float64], n int, row *byte, masks *uint64, sum float64) float64
+func addBlocksF64AVX512(leaves, trees *float64, outcomes *uint64, n int, sum float64) float64

@@ -23,8 +23,6 @@ const (
 	maxScattered = 8
 	// treesPerCall bounds how long a call in assembly, which nothing can interrupt, delays the collector.
 	treesPerCall = 512
-	// halfPermuted is how many columns two registers hold; a single row of no more takes fewer instructions.
-	halfPermuted = 128
 )
 
 // A vectorProgram scores blocks of 64 rows, or single rows, by AVX-512.
@@ -33,10 +31,7 @@ type vectorProgram[V number] struct {
 	quantiser vectorQuantiser
 	// batch and single are nil where the trees are too large for them, or columns too many.
 	batch  vectorBatch[V]
-	single vectorSingle[V]
-	// rows quantises single rows, and masks are those of their categories where these have no columns.
-	rows  *vectorQuantiser
-	masks []categoryMasks
+	single *singleRows[V]
 	// groups has the group of each tree, or is nil if all are 0.
 	groups  []int32
 	scratch sync.Pool // of *vectorScratch[V]
@@ -45,27 +40,15 @@ type vectorProgram[V number] struct {
 // A vectorBatch adds the leaves of 64 rows to their sums, from their columns.
 type vectorBatch[V number] interface{ addBlock(s *vectorScratch[V]) }
 
-// A vectorSingle writes the leaves of a single row, and returns sum plus each of them in tree order.
-type vectorSingle[V number] interface {
-	addRow(s *vectorScratch[V], sum V) V
-}
-
 // vectorScratch is the memory of one call. All parts begin at multiples of 64 bytes.
 type vectorScratch[V number] struct {
 	ranks   []uint16 // per ranked feature, of 64 rows; of a single row, side by side
 	columns []byte   // per column, of 64 rows; also a single row's bytes
 	masks   []uint64 // what the functions in assembly keep
 	sums    []V      // per group, of 64 rows in the order of sumIndex; of a single row, per group
-	leaves  []V      // of a single row, per tree and one that pads
-	rights  []uint64 // of a single row, per mask
-}
-
-// rightsFrom returns where those of the trees from first on are; nil if there are none.
-func (s *vectorScratch[V]) rightsFrom(first int) *uint64 {
-	if len(s.rights) == 0 {
-		return nil
-	}
-	return &s.rights[first]
+	leaves  []V      // of a single row, per tree and those that pad
+	// outcomes are those of a single row, by word.
+	outcomes []uint64
 }
 
 // newVectorProgram returns f's program, or nil if a feature has too many thresholds to hold a rank in 16 bits.
@@ -95,13 +78,13 @@ func newVectorProgram[V number](f *Forest, tests *nodeTests) *vectorProgram[V] {
 	case mean <= streamedSplits || !fitsTall(f, depth):
 		p.batch = newLeafwiseForest[V](f, tests)
 	}
-	p.setSingle(f, tests, deepest <= blockDepth)
-	if p.masks != nil && p.quantiser.scattered() > maxScattered*len(f.Trees) {
+	p.single = newSingleRows[V](f, tests, &p.quantiser, deepest <= blockDepth)
+	if p.single != nil && p.single.masks != nil && p.quantiser.scattered() > maxScattered*len(f.Trees) {
 		p.batch = nil
 	}
-	groups, trees, ranks, count, masks := f.NumGroup, len(f.Trees), len(c.ranked), c.count, 0
-	if len(p.masks) > 0 {
-		masks = p.masks[0].trees
+	groups, words, ranks, count := f.NumGroup, 0, len(c.ranked), c.count
+	if p.single != nil {
+		words = len(p.single.words)
 	}
 	p.scratch.New = func() any {
 		return &vectorScratch[V]{
@@ -109,67 +92,12 @@ func newVectorProgram[V number](f *Forest, tests *nodeTests) *vectorProgram[V] {
 			columns: alignedSlice[byte](max(4, count) * blockRows),
 			masks:   alignedSlice[uint64](maskWords),
 			sums:    alignedSlice[V](groups * blockRows),
-			leaves:  alignedSlice[V](trees + 1),
-			rights:  make([]uint64, masks),
+			leaves:  alignedSlice[V](2 * words), // of as many trees as a word may have
+
+			outcomes: alignedSlice[uint64](words),
 		}
 	}
 	return p
-}
-
-// A rowSize is how single rows are held: in two registers, in four, or in four for the numbers and in masks for categories.
-type rowSize int
-
-const (
-	halfRow rowSize = iota
-	longRow
-	maskedRow
-)
-
-// setSingle chooses how single rows are scored, if they can be.
-func (p *vectorProgram[V]) setSingle(f *Forest, tests *nodeTests, shallow bool) {
-	p.rows = &p.quantiser
-	size := halfRow
-	switch {
-	case tests.sets == nil:
-		size = maskedRow
-	case tests.columns.count > maxPermuted:
-		size = maskedRow
-		if len(tests.columns.categorical) == 0 {
-			return
-		}
-		numeric, err := newNumericTests(f)
-		if err != nil {
-			return
-		}
-		tests = numeric
-	case tests.columns.count > halfPermuted:
-		size = longRow
-	}
-	if tests.columns.count > maxPermuted {
-		return
-	}
-	single, splits, count := newSingle[V](f, tests, size, shallow)
-	if single == nil {
-		return
-	}
-	if size == maskedRow {
-		masks, ok := newCategoryMasks(f, splits, count)
-		if !ok {
-			return
-		}
-		rows := newVectorQuantiser(tests.columns)
-		p.rows, p.masks = &rows, masks
-	}
-	p.single = single
-}
-
-// newSingle returns f's trees for rows of the size, nil if they are too large, and their splits with so many masks.
-func newSingle[V number](f *Forest, tests *nodeTests, size rowSize, shallow bool) (single vectorSingle[V], splits []placedSplit, masks int) {
-	if shallow {
-		return newPermutedBlocks[V](f, tests, size), blockSplits(f.Trees), len(f.Trees)
-	}
-	single, splits = newMatchedForest[V](f, tests, size)
-	return single, splits, (len(f.Trees) + 1) / 2
 }
 
 // complete reports whether marginsTo scores any number of rows.
@@ -209,19 +137,7 @@ func (p *vectorProgram[V]) quantiseRow(dst []byte, ranks []uint16, row []float64
 
 // row scores one row.
 func (p *vectorProgram[V]) row(f *Forest, s *vectorScratch[V], dst, row []float64) {
-	p.rows.quantiseRow(s.columns, s.ranks, row)
-	for k := range p.masks {
-		m := &p.masks[k]
-		masks := m.of(m.place(row[m.feature]))
-		if k == 0 {
-			copy(s.rights, masks)
-			continue
-		}
-		for i, mask := range masks {
-			s.rights[i] |= mask
-		}
-	}
-	sum := p.single.addRow(s, p.base[0])
+	sum := p.single.addRow(s, row, p.base[0])
 	if f.NumGroup == 1 {
 		dst[0] = float64(sum)
 		return

@@ -5,8 +5,8 @@ package forest
 import "math"
 
 // A tree of up to 32 leaves scores a single row by comparing its outcomes with those of each leaf: the row
-// ends in the leaf whose path asks, at every split on it, for the outcome that the row has. One comparison
-// of 64 bytes gives the outcomes of two trees.
+// ends in the leaf whose path asks, at every split on it, for the outcome that the row has. A word has the outcomes
+// of two trees.
 
 const (
 	// maxMatched is how many leaves have their paths in two registers, and one more than the splits.
@@ -17,44 +17,36 @@ const (
 
 // A matchedPair is two trees, their splits numbered parents first. All arrays are by tree.
 type matchedPair[V number] struct {
-	column, threshold [2][maxMatched]uint8
 	// want are the splits on a leaf's path at which it lies on the right; care are all on its path.
 	want, care [2][maxMatched]uint32
 	leaf       [2][maxMatched]V
 }
 
-// A matchedForest is all trees in turn; a tree that pads it adds -0, which changes no sum.
-type matchedForest[V number] struct {
+// matchedTrees are all trees in turn; a tree that pads them adds -0, which changes no sum.
+type matchedTrees[V number] struct {
 	pairs []matchedPair[V]
-	add   func(leaves *V, pairs *matchedPair[V], n int, row *byte, masks *uint64, sum V) V
+	sum   func(leaves *V, trees *matchedPair[V], outcomes *uint64, n int, sum V) V
 }
 
-// newMatchedForest returns f's trees for rows of the size, or nil if one has more leaves; and their splits, each pair a
-// mask with a bit for each.
-func newMatchedForest[V number](f *Forest, tests *nodeTests, size rowSize) (vectorSingle[V], []placedSplit) {
-	add := [...]func(*V, *matchedPair[V], int, *byte, *uint64, V) V{
-		halfRow:   ofType[func(*V, *matchedPair[V], int, *byte, *uint64, V) V](addMatchedAVX512, addMatchedF64AVX512),
-		longRow:   ofType[func(*V, *matchedPair[V], int, *byte, *uint64, V) V](addLongMatchedAVX512, addLongMatchedF64AVX512),
-		maskedRow: ofType[func(*V, *matchedPair[V], int, *byte, *uint64, V) V](addMaskedMatchedAVX512, addMaskedMatchedF64AVX512),
-	}
-	made := matchedForest[V]{make([]matchedPair[V], (len(f.Trees)+1)/2), add[size]}
+// newMatchedTrees returns trees in so many pairs, and their splits, each pair a word with a bit for each; or nil if one
+// has more leaves.
+func newMatchedTrees[V number](trees []Tree, pairs int) (singleTrees[V], []placedSplit) {
+	made := matchedTrees[V]{make([]matchedPair[V], pairs), ofType[func(*V, *matchedPair[V], *uint64, int, V) V](addPairsAVX512, addPairsF64AVX512)}
 	var splits []placedSplit
-	for i := range 2 * len(made.pairs) {
+	for i := range 2 * pairs {
 		m := matchedTree[V]{pair: &made.pairs[i/2], half: i % 2}
 		for k := range maxMatched {
-			m.pair.threshold[m.half][k] = neverRight
 			m.pair.want[m.half][k], m.pair.care[m.half][k] = unused, math.MaxUint32
 		}
-		padding := Tree{Nodes: []Node{{Leaf: math.Copysign(0, -1)}}}
-		t := &padding
-		if i < len(f.Trees) {
-			t = &f.Trees[i]
+		t := &Tree{Nodes: []Node{{Leaf: math.Copysign(0, -1)}}}
+		if i < len(trees) {
+			t = &trees[i]
 		}
 		if (len(t.Nodes)+1)/2 > maxMatched {
 			return nil, nil
 		}
-		m.place(tests, t, 0, 0, 0)
-		for k, n := range m.nodes {
+		m.place(t, 0, 0, 0)
+		for k, n := range m.splits {
 			splits = append(splits, placedSplit{t, n, i / 2, m.half*maxMatched + k})
 		}
 	}
@@ -65,11 +57,11 @@ func newMatchedForest[V number](f *Forest, tests *nodeTests, size rowSize) (vect
 type matchedTree[V number] struct {
 	pair         *matchedPair[V]
 	half, leaves int
-	nodes        []*Node // of its splits
+	splits       []*Node
 }
 
 // place adds a node, and what is below it, whose path wants and cares for the splits that it says.
-func (m *matchedTree[V]) place(tests *nodeTests, t *Tree, node int32, want, care uint32) {
+func (m *matchedTree[V]) place(t *Tree, node int32, want, care uint32) {
 	n, p := &t.Nodes[node], m.pair
 	if n.Left == 0 {
 		p.want[m.half][m.leaves], p.care[m.half][m.leaves] = want, care
@@ -77,45 +69,20 @@ func (m *matchedTree[V]) place(tests *nodeTests, t *Tree, node int32, want, care
 		m.leaves++
 		return
 	}
-	split := len(m.nodes)
-	test, bit := tests.of(t, n), uint32(1)<<split
-	p.column[m.half][split], p.threshold[m.half][split] = uint8(test.column), test.threshold
-	m.nodes = append(m.nodes, n)
-	m.place(tests, t, n.Left, want, care|bit)
-	m.place(tests, t, n.Right, want|bit, care|bit)
+	bit := uint32(1) << len(m.splits)
+	m.splits = append(m.splits, n)
+	m.place(t, n.Left, want, care|bit)
+	m.place(t, n.Right, want|bit, care|bit)
 }
 
-func (f matchedForest[V]) addRow(s *vectorScratch[V], sum V) V {
-	const pairs = treesPerCall / 2
-	for first := 0; first < len(f.pairs); first += pairs {
-		n := min(pairs, len(f.pairs)-first)
-		sum = f.add(&s.leaves[2*first], &f.pairs[first], n, &s.columns[0], s.rightsFrom(first), sum)
-	}
-	return sum
+func (m matchedTrees[V]) add(leaves []V, outcomes []uint64, first int, sum V) V {
+	return m.sum(&leaves[2*first], &m.pairs[first], &outcomes[0], len(outcomes), sum)
 }
 
-// addMatchedAVX512 writes the leaves of n > 0 pairs of trees for one row of halfPermuted bytes, and returns
-// sum plus each of them.
+// addPairsAVX512 writes the leaves of n > 0 pairs of trees, and returns sum plus each of them.
 //
 //go:noescape
-func addMatchedAVX512(leaves *float32, pairs *matchedPair[float32], n int, row *byte, masks *uint64, sum float32) float32
+func addPairsAVX512(leaves *float32, trees *matchedPair[float32], outcomes *uint64, n int, sum float32) float32
 
 //go:noescape
-func addMatchedF64AVX512(leaves *float64, pairs *matchedPair[float64], n int, row *byte, masks *uint64, sum float64) float64
-
-// addLongMatchedAVX512 is addMatchedAVX512 for a row of maxPermuted bytes.
-//
-//go:noescape
-func addLongMatchedAVX512(leaves *float32, pairs *matchedPair[float32], n int, row *byte, masks *uint64, sum float32) float32
-
-//go:noescape
-func addLongMatchedF64AVX512(leaves *float64, pairs *matchedPair[float64], n int, row *byte, masks *uint64, sum float64) float64
-
-// addMaskedMatchedAVX512 is addLongMatchedAVX512 with a mask for each pair, of the splits at which the row goes right
-// besides.
-//
-//go:noescape
-func addMaskedMatchedAVX512(leaves *float32, pairs *matchedPair[float32], n int, row *byte, masks *uint64, sum float32) float32
-
-//go:noescape
-func addMaskedMatchedF64AVX512(leaves *float64, pairs *matchedPair[float64], n int, row *byte, masks *uint64, sum float64) float64
+func addPairsF64AVX512(leaves *float64, trees *matchedPair[float64], outcomes *uint64, n int, sum float64) float64

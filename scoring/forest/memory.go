@@ -70,6 +70,7 @@ const (
 	rankedFloats = 288 // those of its table for the assembly
 	columnBytes  = 24
 	shallowBytes = 512 + 192 // a block for many rows, and one for single rows, without the leaves
+	blockPadding = 7         // blocks of either kind may be padded to eight
 	splitBytes   = 16        // of a tree scored leaf by leaf
 	packedBytes  = 8         // a node of a deep tree, without its leaf
 	matchedBytes = 320       // a tree of up to 32 leaves, without them
@@ -260,6 +261,7 @@ func (f *Forest) numberBytes() int64 {
 func (n *census) scoringBytes(f *Forest) int64 {
 	trees, leaf := int64(len(f.Trees)), f.numberBytes()
 	if n.deepest <= blockDepth {
+		trees += blockPadding
 		return trees * (shallowBytes + 2*leaf<<blockDepth)
 	}
 	size := int64(2*n.splits+len(f.Trees)) * (packedBytes + leaf) // as nodes, or as complete trees of no more
