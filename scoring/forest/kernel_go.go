@@ -80,19 +80,24 @@ func descendNarrow[ID columnID](b, row unsafe.Pointer, depth int) (slot0, slot1,
 	return slot0, slot1, slot2, slot3, slot4, slot5, slot6, slot7
 }
 
-// descendBlocks returns the lowest slots that one row goes to in the four blocks from b on.
+// descendBlocks returns the lowest slots that one row goes to in the eight blocks from b on. Their distance is a constant,
+// too.
 //
 //go:noinline
-func descendBlocks[ID columnID, V number](b, row unsafe.Pointer, depth int) (slot0, slot1, slot2, slot3 uintptr) {
+func descendBlocks[ID columnID, V number](b, row unsafe.Pointer, depth int) (slot0, slot1, slot2, slot3, slot4, slot5, slot6, slot7 uintptr) {
 	size := unsafe.Sizeof(treeBlock[ID, V]{})
-	slot0, slot1, slot2, slot3 = 1, 1, 1, 1
+	slot0, slot1, slot2, slot3, slot4, slot5, slot6, slot7 = 1, 1, 1, 1, 1, 1, 1, 1
 	for ; depth > 0; depth-- {
 		slot0 = step[ID](b, row, slot0)
 		slot1 = step[ID](unsafe.Add(b, size), row, slot1)
 		slot2 = step[ID](unsafe.Add(b, 2*size), row, slot2)
 		slot3 = step[ID](unsafe.Add(b, 3*size), row, slot3)
+		slot4 = step[ID](unsafe.Add(b, 4*size), row, slot4)
+		slot5 = step[ID](unsafe.Add(b, 5*size), row, slot5)
+		slot6 = step[ID](unsafe.Add(b, 6*size), row, slot6)
+		slot7 = step[ID](unsafe.Add(b, 7*size), row, slot7)
 	}
-	return slot0, slot1, slot2, slot3
+	return slot0, slot1, slot2, slot3, slot4, slot5, slot6, slot7
 }
 
 // leafAt returns the value of the leaf that slot, on the lowest level of lowest slots, stands for.
@@ -100,30 +105,27 @@ func leafAt[ID columnID, V number](b *treeBlock[ID, V], slot, lowest uintptr) V 
 	return *(*V)(unsafe.Add(unsafe.Pointer(&b.leaf), (slot-lowest)*unsafe.Sizeof(V(0))))
 }
 
-// addOne interleaves trees.
+// addOne interleaves trees. The last ones are gone down together with some that were before.
 func (f *blockForest[ID, V]) addOne(s *scratch[V]) {
+	const wide = 8
 	row, lowest := unsafe.Pointer(unsafe.SliceData(s.rows)), uintptr(1)<<f.depth
 	i := 0
-	var leaves [interleave]V
-	sum := s.sums[0]
-	for ; i+interleave <= len(f.blocks); i += interleave {
-		b := (*[interleave]treeBlock[ID, V])(unsafe.Pointer(&f.blocks[i]))
-		slot0, slot1, slot2, slot3 := descendBlocks[ID, V](unsafe.Pointer(b), row, f.depth)
-		leaves[0], leaves[1] = leafAt(&b[0], slot0, lowest), leafAt(&b[1], slot1, lowest)
-		leaves[2], leaves[3] = leafAt(&b[2], slot2, lowest), leafAt(&b[3], slot3, lowest)
-		if f.groups != nil {
-			for k, leaf := range leaves {
-				s.sums[f.groups[i+k]] += leaf
+	for ; i < len(f.blocks) && len(f.blocks) >= wide; i += wide {
+		first := min(i, len(f.blocks)-wide)
+		b := (*[wide]treeBlock[ID, V])(unsafe.Pointer(&f.blocks[first]))
+		var slots [wide]uintptr
+		slots[0], slots[1], slots[2], slots[3], slots[4], slots[5], slots[6], slots[7] = descendBlocks[ID, V](unsafe.Pointer(b), row, f.depth)
+		if f.groups == nil {
+			sum := s.sums[0]
+			for k := i - first; k < wide; k++ {
+				sum += leafAt(&b[k], slots[k], lowest)
 			}
+			s.sums[0] = sum
 			continue
 		}
-		sum = sum + leaves[0]
-		sum = sum + leaves[1]
-		sum = sum + leaves[2]
-		sum = sum + leaves[3]
-	}
-	if f.groups == nil {
-		s.sums[0] = sum
+		for k := i - first; k < wide; k++ {
+			s.sums[f.groups[first+k]] += leafAt(&b[k], slots[k], lowest)
+		}
 	}
 	for ; i < len(f.blocks); i++ {
 		b, slot := &f.blocks[i], uintptr(1)
