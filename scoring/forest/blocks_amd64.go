@@ -4,6 +4,7 @@ package forest
 
 import (
 	"math"
+	"math/bits"
 	"unsafe"
 )
 
@@ -87,36 +88,35 @@ type blockLeaves[V number] struct {
 	sum    func(leaves, trees *V, outcomes *uint64, n int, sum V) V
 }
 
-func newBlockLeaves[V number](tests *nodeTests, trees []Tree, blocks int) blockLeaves[V] {
+// newBlockLeaves returns trees in so many blocks, and their splits, each block a word with a bit for each slot.
+func newBlockLeaves[V number](trees []Tree, blocks int) (singleTrees[V], []placedSplit) {
 	b := blockLeaves[V]{make([]V, blocks<<blockDepth), ofType[func(*V, *V, *uint64, int, V) V](addBlocksAVX512, addBlocksF64AVX512)}
 	for i := range b.values {
 		b.values[i] = V(math.Copysign(0, -1))
 	}
+	var splits []placedSplit
 	for i := range trees {
-		block := newTreeBlock[uint16, V](tests, &trees[i], blockDepth)
-		copy(b.values[i<<blockDepth:], block.leaf[:])
+		t, leaves := &trees[i], b.values[i<<blockDepth:][:1<<blockDepth]
+		slots := make([]int, len(t.Nodes))
+		slots[0] = 1
+		for k := range t.Nodes {
+			n, slot := &t.Nodes[k], slots[k]
+			if n.Left != 0 {
+				splits = append(splits, placedSplit{t, n, i, slot})
+				slots[n.Left], slots[n.Right] = 2*slot, 2*slot+1
+				continue
+			}
+			height := blockDepth + 1 - bits.Len(uint(slot)) // above the lowest level, where it stands in every leaf below
+			for at := slot << height; at < (slot+1)<<height; at++ {
+				leaves[at-1<<blockDepth] = V(n.Leaf)
+			}
+		}
 	}
-	return b
+	return b, splits
 }
 
 func (b blockLeaves[V]) add(leaves []V, outcomes []uint64, first int, sum V) V {
 	return b.sum(&leaves[first], &b.values[first<<blockDepth], &outcomes[0], len(outcomes), sum)
-}
-
-// blockSplits are the splits of trees as blocks, each block a word with a bit for each slot.
-func blockSplits(trees []Tree) (splits []placedSplit) {
-	for i := range trees {
-		t := &trees[i]
-		slots := make([]int, len(t.Nodes))
-		slots[0] = 1
-		for k := range t.Nodes {
-			if n := &t.Nodes[k]; n.Left != 0 {
-				splits = append(splits, placedSplit{t, n, i, slots[k]})
-				slots[n.Left], slots[n.Right] = 2*slots[k], 2*slots[k]+1
-			}
-		}
-	}
-	return splits
 }
 
 // addBlocksAVX512 writes the leaves of n blocks, a multiple of treesPerStep, and returns sum plus each of them. It writes

@@ -131,8 +131,11 @@ func fastest(f *Forest, tests *nodeTests) program {
 // withMasks returns the program for a forest whose categories would take too many columns: it scores row by row. It is nil
 // where masks would be too many, too, where this CPU has no assembly, and for linear leaves.
 func withMasks(f *Forest) program {
-	tests, err := newNumericTests(f)
-	if err != nil || !hasAVX512() {
+	if !hasAVX512() {
+		return nil
+	}
+	tests := numericTests(f, nil)
+	if tests == nil {
 		return nil
 	}
 	if p := compile(f, tests, true, true); p.complete() {

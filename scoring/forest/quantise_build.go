@@ -69,9 +69,29 @@ func newNodeTests(f *Forest) (*nodeTests, error) {
 	return newTests(f, make(map[categorySet]nodeTest))
 }
 
-// newNumericTests is newNodeTests without columns of categories, for whose splits there are [categoryMasks]: by these
-// tests no row goes right at them.
-func newNumericTests(f *Forest) (*nodeTests, error) { return newTests(f, nil) }
+// numericTests returns f's tests without columns of categories, for whose splits there are [categoryMasks]: by these no
+// row goes right at them. They are made of f's tests of all columns, if it has such; nil says that it has neither.
+func numericTests(f *Forest, tests *nodeTests) *nodeTests {
+	if tests != nil {
+		return tests.numeric()
+	}
+	numeric, err := newTests(f, nil)
+	if err != nil {
+		return nil
+	}
+	return numeric
+}
+
+func (s *nodeTests) numeric() *nodeTests {
+	c, n := *s.columns, *s
+	if len(c.categorical) > 0 {
+		c.count = c.categorical[0].first // the columns of numbers come first
+	}
+	c.categorical = nil
+	c.pad()
+	n.columns, n.sets = &c, nil
+	return &n
+}
 
 func newTests(f *Forest, sets map[categorySet]nodeTest) (*nodeTests, error) {
 	if f.hasLinearLeaves() {
@@ -117,9 +137,12 @@ func newTests(f *Forest, sets map[categorySet]nodeTest) (*nodeTests, error) {
 	if c.count > maxColumns {
 		return nil, fmt.Errorf("its splits take %d columns, and at most %d fit", c.count, maxColumns)
 	}
-	c.stride = max(1, (c.count+strideUnit-1)/strideUnit) * strideUnit
+	c.pad()
 	return tests, nil
 }
+
+// pad sets the stride.
+func (c *columns) pad() { c.stride = max(1, (c.count+strideUnit-1)/strideUnit) * strideUnit }
 
 func (f *Forest) eachSplit(visit func(t *Tree, n *Node)) {
 	for i := range f.Trees {

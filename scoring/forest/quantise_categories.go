@@ -97,6 +97,8 @@ func (c *columns) addCategorical(sets map[categorySet]nodeTest) error {
 // of the sets or less.
 type setChain []memberSet
 
+func (s setChain) last() *memberSet { return &s[len(s)-1] }
+
 // A memberSet is a set with its places in a feature's table as bits.
 type memberSet struct {
 	categorySet
@@ -117,9 +119,8 @@ func newSetChains(f *categoricalFeature, sets []categorySet) []setChain {
 	for _, m := range members {
 		best := -1
 		for i := max(0, len(chains)-maxTried); i < len(chains); i++ {
-			chain := chains[i]
-			last := &chain[len(chain)-1]
-			if len(chain) < maxChain && (best < 0 || last.count > chains[best][len(chains[best])-1].count) && last.within(&m) {
+			last := chains[i].last()
+			if len(chains[i]) < maxChain && (best < 0 || last.count > chains[best].last().count) && last.within(&m) {
 				best = i
 			}
 		}

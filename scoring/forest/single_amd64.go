@@ -29,12 +29,9 @@ type singleTrees[V number] interface {
 func newSingleRows[V number](f *Forest, tests *nodeTests, quantiser *vectorQuantiser, shallow bool) *singleRows[V] {
 	masked := tests.sets == nil
 	if tests.columns.count > maxPermuted && len(tests.columns.categorical) > 0 {
-		numeric, err := newNumericTests(f)
-		if err != nil {
-			return nil
-		}
-		numbers := newVectorQuantiser(numeric.columns)
-		tests, quantiser, masked = numeric, &numbers, true
+		tests, masked = tests.numeric(), true
+		numbers := newVectorQuantiser(tests.columns)
+		quantiser = &numbers
 	}
 	if tests.columns.count > maxPermuted {
 		return nil
@@ -47,7 +44,7 @@ func newSingleRows[V number](f *Forest, tests *nodeTests, quantiser *vectorQuant
 	words := 0
 	if shallow {
 		words = (len(f.Trees) + treesPerStep - 1) / treesPerStep * treesPerStep
-		p.trees, splits = newBlockLeaves[V](tests, f.Trees, words), blockSplits(f.Trees)
+		p.trees, splits = newBlockLeaves[V](f.Trees, words)
 	} else {
 		words = (len(f.Trees) + 1) / 2
 		if p.trees, splits = newMatchedTrees[V](f.Trees, words); p.trees == nil {

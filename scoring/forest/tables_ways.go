@@ -2,6 +2,7 @@ package forest
 
 import (
 	"encoding/binary"
+	"slices"
 	"unsafe"
 )
 
@@ -14,7 +15,7 @@ type outcomes struct {
 	// cannot be quantised, of whose splits there are nodes.
 	columns *columns
 	tests   []treeTests
-	splits  [][]slotSplit
+	splits  [][]placedSplit
 	// masks add the ways at splits on categories, if those have no columns.
 	masks []categoryMasks
 }
@@ -26,56 +27,38 @@ type treeTests struct {
 	threshold [maxSlots]uint8
 }
 
-// A slotSplit is a split and its slot.
-type slotSplit struct {
-	tree       *Tree
-	slot, node int32
-}
-
 // newOutcomes uses tests, which may be nil, for a forest without categories, or with too many for masks.
 func newOutcomes(f *Forest, tests *nodeTests, trees []*paddedTree) outcomes {
 	var o outcomes
-	if masks, ok := newCategoryMasks(f, maskedSplits(trees), len(trees)); ok && len(masks) > 0 {
-		if numeric, err := newNumericTests(f); err == nil {
-			tests, o.masks = numeric, masks
-		}
+	splits := slotSplits(trees)
+	if masks, ok := newCategoryMasks(f, slices.Concat(splits...), len(trees)); ok && len(masks) > 0 {
+		o.masks, tests = masks, numericTests(f, tests)
 	}
 	if tests == nil {
 		// The columns are bounded, and the forest is not refused for that: its splits are asked as they are.
-		o.splits = slotSplits(trees)
-		return o
+		return outcomes{splits: splits}
 	}
 	o.columns, o.tests = tests.columns, make([]treeTests, len(trees))
-	for i, t := range trees {
-		for slot, node := range t.nodes {
-			o.tests[i].threshold[slot] = neverRight
-			if node >= 0 {
-				test := tests.of(t.Tree, &t.Nodes[node])
-				o.tests[i].column[slot], o.tests[i].threshold[slot] = test.column, test.threshold
-			}
+	for i := range o.tests {
+		t := &o.tests[i]
+		for slot := range t.threshold {
+			t.threshold[slot] = neverRight
+		}
+		for _, s := range splits[i] {
+			test := tests.of(s.tree, s.node)
+			t.column[s.bit], t.threshold[s.bit] = test.column, test.threshold
 		}
 	}
 	return o
 }
 
-// maskedSplits are the splits of trees, each with a mask that has a bit for each slot.
-func maskedSplits(trees []*paddedTree) (splits []placedSplit) {
+// slotSplits are the splits of each tree, each tree a mask with a bit for each slot.
+func slotSplits(trees []*paddedTree) [][]placedSplit {
+	splits := make([][]placedSplit, len(trees))
 	for i, t := range trees {
 		for slot, node := range t.nodes {
 			if node >= 0 {
-				splits = append(splits, placedSplit{t.Tree, &t.Nodes[node], i, slot})
-			}
-		}
-	}
-	return splits
-}
-
-func slotSplits(trees []*paddedTree) [][]slotSplit {
-	splits := make([][]slotSplit, len(trees))
-	for i, t := range trees {
-		for slot, node := range t.nodes {
-			if node >= 0 {
-				splits[i] = append(splits[i], slotSplit{t.Tree, int32(slot), node})
+				splits[i] = append(splits[i], placedSplit{t.Tree, &t.Nodes[node], i, slot})
 			}
 		}
 	}
@@ -149,10 +132,10 @@ func (o *outcomes) mask(s *tableScratch, first, trees, n int) {
 }
 
 // waysOf returns a bit for each slot: 1 if the row goes right.
-func waysOf(f *Forest, splits []slotSplit, row []float64) (ways uint64) {
+func waysOf(f *Forest, splits []placedSplit, row []float64) (ways uint64) {
 	for _, s := range splits {
-		if n := &s.tree.Nodes[s.node]; !f.goesLeft(s.tree, n, row[n.Feature]) {
-			ways |= 1 << s.slot
+		if !f.goesLeft(s.tree, s.node, row[s.node.Feature]) {
+			ways |= 1 << s.bit
 		}
 	}
 	return ways

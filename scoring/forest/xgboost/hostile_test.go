@@ -180,9 +180,9 @@ func TestClassesOfAnObjectiveOfOnesOwn(t *testing.T) {
 	margins, predictions := make([]float64, 2), make([]float64, 2)
 	f.MarginsTo(margins, []float64{0.25, 0})
 	f.PredictionsTo(predictions, margins)
-	for i, want := range []float64{1 / (1 + math.Exp(1)), 0.5} { // both trees are of the first class
-		if math.Abs(predictions[i]-want) > 0.1 || margins[1] != 0 {
-			t.Errorf("margins %v, predictions %v", margins, predictions)
+	for i, margin := range []float64{-0.75, 0} { // both trees are of the first class
+		if want := 1 / (1 + math.Exp(-margin)); margins[i] != margin || math.Abs(predictions[i]-want) > 1e-7 {
+			t.Errorf("class %d: margin %v, prediction %v, want %v and %v", i, margins[i], predictions[i], margin, want)
 		}
 	}
 }

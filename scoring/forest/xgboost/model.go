@@ -105,11 +105,10 @@ func treesToKeep(learner, booster value, groups int, o Options) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if params, ok := booster.find("gbtree_model_param"); ok {
-		if _, ok := params.find("num_trees"); ok {
-			if _, err := params.parameter("num_trees", len(trees), len(trees)); err != nil {
-				return 0, err
-			}
+	params, _ := booster.find("gbtree_model_param")
+	if _, ok := params.find("num_trees"); ok {
+		if _, err := params.parameter("num_trees", len(trees), len(trees)); err != nil {
+			return 0, err
 		}
 	}
 	starts, err := iterations(booster, len(trees), groups)

@@ -65,15 +65,13 @@ func readTrees(booster value, keep int, f *forest.Forest, o forest.Options) erro
 // dropNegativeCovers makes trees without covers of those that have one below 0: survival:cox may sum its second derivatives up
 // to that, and such trees score, but weights below 0 explain nothing.
 func dropNegativeCovers(trees []forest.Tree) {
-	negative := false
-	for i := range trees {
-		negative = negative || slices.ContainsFunc(trees[i].Nodes, func(n forest.Node) bool { return n.Cover < 0 && n.Cover != forest.NoCover })
+	negative := func(n forest.Node) bool { return n.Cover < 0 && n.Cover != forest.NoCover }
+	if !slices.ContainsFunc(trees, func(t forest.Tree) bool { return slices.ContainsFunc(t.Nodes, negative) }) {
+		return
 	}
 	for i := range trees {
 		for k := range trees[i].Nodes {
-			if n := &trees[i].Nodes[k]; negative {
-				n.Cover = forest.NoCover
-			}
+			trees[i].Nodes[k].Cover = forest.NoCover
 		}
 	}
 }
